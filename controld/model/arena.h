@@ -1,0 +1,41 @@
+/*
+ * arena: memory that one owner drops whole (a configuration generation, a
+ * request body, a validation run).  Nothing taken from an arena is freed on
+ * its own.
+ *
+ * Out of memory: when arena->oom is set (setjmp at the entry point of a load)
+ * the allocator longjmps there, so that a reload is abandoned and the running
+ * generation stays; without it the process ends with a message, which is what
+ * a start wants.  Allocation functions therefore never return NULL.
+ */
+
+#ifndef KONG_ARENA_H
+#define KONG_ARENA_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+
+typedef struct arena_s  arena_t;
+
+struct arena_s {
+    struct arena_block_s  *blocks;
+    char                  *pos;
+    char                  *end;
+    size_t                 used;       /* bytes taken from the system */
+    jmp_buf               *oom;        /* NULL: out of memory ends the process */
+};
+
+
+arena_t *arena_new(void);
+void arena_free(arena_t *a);                       /* NULL is fine */
+void *arena_alloc(arena_t *a, size_t size);        /* 8-aligned, not zeroed */
+void *arena_zalloc(arena_t *a, size_t size);       /* 8-aligned, zeroed */
+char *arena_strndup(arena_t *a, const char *s, size_t len);   /* adds a NUL */
+char *arena_printf(arena_t *a, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+char *arena_vprintf(arena_t *a, const char *fmt, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
+#endif
