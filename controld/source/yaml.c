@@ -1,0 +1,697 @@
+/*
+ * yaml: the composer.  One recursion over libyaml's events; a node is built
+ * in the slot that its parent gave it, strings go straight into the arena.
+ * Keys repeat a lot in a configuration and are shared through a small cache.
+ *
+ * Every limit is checked while nodes are made, so that hostile input costs at
+ * most what the limits say.  An out-of-memory jump of the arena is caught
+ * here once, because libyaml's own memory must be given back.
+ */
+
+#include <stdio.h>
+#include <string.h>
+#include <yaml.h>
+
+#include "yaml.h"
+
+
+#define YAML_KEYS      256
+#define YAML_KEY_LEN   64
+#define YAML_TAG       "tag:yaml.org,2002:"
+#define YAML_TAG_LEN   (sizeof(YAML_TAG) - 1)
+
+
+/* value_t.pad of an anchor whose node is not complete yet */
+#define YAML_OPEN      1
+
+
+typedef struct {
+    const char  *s;
+    size_t       len;
+} yaml_key_t;
+
+typedef struct {
+    arena_t        *arena;
+    yaml_parser_t   parser;
+    yaml_event_t    event;
+    unsigned        have_event;
+    yaml_fault_t   *fault;
+
+    size_t          line;            /* of the last event, 0-based */
+    size_t          column;
+    unsigned        started;
+    unsigned        documents;
+    unsigned        depth;
+    size_t          nodes;
+    size_t          copies;
+    value_t         anchors;         /* name -> node, of this document */
+    yaml_key_t      keys[YAML_KEYS];
+} yaml_reader_t;
+
+
+static int yaml_stream(yaml_reader_t *yr, value_t *out);
+static int yaml_next(yaml_reader_t *yr);
+static int yaml_fail(yaml_reader_t *yr, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+static int yaml_node(yaml_reader_t *yr, value_t *v);
+static int yaml_collection(yaml_reader_t *yr, value_t *v);
+static int yaml_sequence(yaml_reader_t *yr, value_t *v);
+static int yaml_mapping(yaml_reader_t *yr, value_t *v);
+static int yaml_member(yaml_reader_t *yr, value_t *v);
+static int yaml_key(yaml_reader_t *yr, yaml_key_t *key, unsigned *merge);
+static int yaml_key_text(yaml_reader_t *yr, value_t *v, yaml_key_t *key);
+static const char *yaml_key_share(yaml_reader_t *yr, const char *s,
+    size_t len);
+static int yaml_merge(yaml_reader_t *yr, value_t *v);
+static int yaml_merge_one(yaml_reader_t *yr, value_t *v, value_t *from);
+static int yaml_scalar(yaml_reader_t *yr, value_t *v);
+static int yaml_tagged(yaml_reader_t *yr, value_t *v, const char *tag,
+    const char *s, size_t len);
+static int yaml_alias(yaml_reader_t *yr, value_t *v);
+static size_t yaml_count(const value_t *v, size_t limit);
+static const char *yaml_anchor_open(yaml_reader_t *yr);
+static void yaml_anchor_close(yaml_reader_t *yr, const char *name,
+    const value_t *v);
+
+
+int
+yaml_read(arena_t *a, const char *text, size_t len, value_t *out,
+    unsigned *n_documents, yaml_fault_t *fault)
+{
+    int                      rc;
+    jmp_buf                  oom;
+    jmp_buf *volatile        outer;
+    yaml_reader_t *volatile  yr;
+
+    outer = a->oom;
+    memset(fault, 0, sizeof(yaml_fault_t));
+    value_set_null(out);
+
+    yr = arena_zalloc(a, sizeof(yaml_reader_t));
+    yr->arena = a;
+    yr->fault = fault;
+
+    if (!yaml_parser_initialize(&yr->parser)) {
+        fault->text = "0:0: out of memory";
+        return -1;
+    }
+
+    if (outer != NULL) {
+        if (setjmp(oom) != 0) {
+            if (yr->have_event) {
+                yaml_event_delete(&yr->event);
+            }
+
+            yaml_parser_delete(&yr->parser);
+            a->oom = outer;
+            longjmp(*outer, 1);
+        }
+
+        a->oom = &oom;
+    }
+
+    yaml_parser_set_input_string(&yr->parser, (const unsigned char *) text,
+                                 len);
+
+    rc = yaml_stream(yr, out);
+
+    if (yr->have_event) {
+        yaml_event_delete(&yr->event);
+    }
+
+    yaml_parser_delete(&yr->parser);
+    a->oom = outer;
+
+    if (n_documents != NULL) {
+        *n_documents = yr->documents;
+    }
+
+    return rc;
+}
+
+
+static int
+yaml_stream(yaml_reader_t *yr, value_t *out)
+{
+    value_t  rest;
+
+    if (yaml_next(yr) == -1) {
+        return -1;
+    }
+
+    for ( ;; ) {
+        if (yaml_next(yr) == -1) {
+            return -1;
+        }
+
+        if (yr->event.type == YAML_STREAM_END_EVENT) {
+            return 0;
+        }
+
+        /* the document's start; anchors do not outlive a document */
+
+        value_set_object(&yr->anchors);
+        memset(&rest, 0, sizeof(value_t));
+
+        if (yaml_next(yr) == -1
+            || yaml_node(yr, yr->documents == 0 ? out : &rest) == -1
+            || yaml_next(yr) == -1)
+        {
+            return -1;
+        }
+
+        yr->documents++;
+    }
+}
+
+
+static int
+yaml_next(yaml_reader_t *yr)
+{
+    const char  *problem;
+
+    if (yr->have_event) {
+        yaml_event_delete(&yr->event);
+        yr->have_event = 0;
+    }
+
+    if (!yaml_parser_parse(&yr->parser, &yr->event)) {
+        problem = yr->parser.problem;
+        yr->fault->line = (unsigned) yr->parser.problem_mark.line + 1;
+        yr->fault->column = (unsigned) yr->parser.problem_mark.column + 1;
+
+        return yaml_fail(yr, "%s", problem != NULL ? problem : "A problem");
+    }
+
+    yr->have_event = 1;
+    yr->started = 1;
+    yr->line = yr->event.start_mark.line;
+    yr->column = yr->event.start_mark.column;
+
+    return 0;
+}
+
+
+/* the position in the text is that of the last good event, as Kong's */
+
+static int
+yaml_fail(yaml_reader_t *yr, const char *fmt, ...)
+{
+    char     problem[512];
+    va_list  args;
+
+    va_start(args, fmt);
+    vsnprintf(problem, sizeof(problem), fmt, args);
+    va_end(args);
+
+    yr->fault->text = arena_printf(yr->arena, "%zu:%zu: %s",
+                                   yr->line + yr->started,
+                                   yr->column + yr->started, problem);
+
+    if (yr->fault->line == 0) {
+        yr->fault->line = (unsigned) yr->line + 1;
+        yr->fault->column = (unsigned) yr->column + 1;
+    }
+
+    return -1;
+}
+
+
+/* the current event begins the node; afterwards it is the node's last one */
+
+static int
+yaml_node(yaml_reader_t *yr, value_t *v)
+{
+    v->line = (uint32_t) yr->line + 1;
+
+    if (++yr->nodes > YAML_READ_NODES) {
+        return yaml_fail(yr, "more than %d nodes", YAML_READ_NODES);
+    }
+
+    switch (yr->event.type) {
+
+    case YAML_SCALAR_EVENT:
+        return yaml_scalar(yr, v);
+
+    case YAML_ALIAS_EVENT:
+        return yaml_alias(yr, v);
+
+    case YAML_SEQUENCE_START_EVENT:
+    case YAML_MAPPING_START_EVENT:
+        return yaml_collection(yr, v);
+
+    default:
+        return yaml_fail(yr, "unexpected event");
+    }
+}
+
+
+static int
+yaml_collection(yaml_reader_t *yr, value_t *v)
+{
+    int          rc;
+    const char  *anchor;
+
+    if (++yr->depth > YAML_READ_DEPTH) {
+        return yaml_fail(yr, "nested more than %d levels deep",
+                         YAML_READ_DEPTH);
+    }
+
+    anchor = yaml_anchor_open(yr);
+
+    if (yr->event.type == YAML_SEQUENCE_START_EVENT) {
+        value_set_array(v);
+        rc = yaml_sequence(yr, v);
+
+    } else {
+        value_set_object(v);
+        rc = yaml_mapping(yr, v);
+    }
+
+    if (rc == -1) {
+        return -1;
+    }
+
+    yaml_anchor_close(yr, anchor, v);
+    yr->depth--;
+
+    return 0;
+}
+
+
+static int
+yaml_sequence(yaml_reader_t *yr, value_t *v)
+{
+    for ( ;; ) {
+        if (yaml_next(yr) == -1) {
+            return -1;
+        }
+
+        if (yr->event.type == YAML_SEQUENCE_END_EVENT) {
+            return 0;
+        }
+
+        if (yaml_node(yr, value_append(yr->arena, v)) == -1) {
+            return -1;
+        }
+    }
+}
+
+
+static int
+yaml_mapping(yaml_reader_t *yr, value_t *v)
+{
+    for ( ;; ) {
+        if (yaml_next(yr) == -1) {
+            return -1;
+        }
+
+        if (yr->event.type == YAML_MAPPING_END_EVENT) {
+            return 0;
+        }
+
+        if (yaml_member(yr, v) == -1) {
+            return -1;
+        }
+    }
+}
+
+
+static int
+yaml_member(yaml_reader_t *yr, value_t *v)
+{
+    value_t     *slot;
+    unsigned     merge;
+    yaml_key_t   key;
+
+    merge = 0;
+    memset(&key, 0, sizeof(yaml_key_t));
+
+    if (yaml_key(yr, &key, &merge) == -1 || yaml_next(yr) == -1) {
+        return -1;
+    }
+
+    if (merge) {
+        return yaml_merge(yr, v);
+    }
+
+    slot = value_putn(yr->arena, v, key.s, key.len);
+
+    return yaml_node(yr, slot);
+}
+
+
+static int
+yaml_key(yaml_reader_t *yr, yaml_key_t *key, unsigned *merge)
+{
+    value_t      v;
+    const char  *tag;
+
+    tag = NULL;
+    memset(&v, 0, sizeof(value_t));
+
+    if (yr->event.type == YAML_SCALAR_EVENT) {
+        tag = (const char *) yr->event.data.scalar.tag;
+
+        /* what nearly every key is: untagged, no anchor, not a number */
+
+        if (tag == NULL && yr->event.data.scalar.anchor == NULL
+            && yr->event.data.scalar.length != 0)
+        {
+            yaml_plain_value(&v, (char *) yr->event.data.scalar.value,
+                             yr->event.data.scalar.length);
+
+            if (v.kind == VALUE_STRING) {
+                key->len = v.len;
+                key->s = yaml_key_share(yr, v.u.string, v.len);
+                *merge = key->len == 2 && memcmp(key->s, "<<", 2) == 0;
+                return 0;
+            }
+
+            memset(&v, 0, sizeof(value_t));
+        }
+    }
+
+    *merge = tag != NULL && strcmp(tag, YAML_TAG "merge") == 0;
+
+    if (yaml_node(yr, &v) == -1) {
+        return -1;
+    }
+
+    return yaml_key_text(yr, &v, key);
+}
+
+
+static int
+yaml_key_text(yaml_reader_t *yr, value_t *v, yaml_key_t *key)
+{
+    switch (v->kind) {
+
+    case VALUE_STRING:
+        key->s = v->u.string;
+        key->len = v->len;
+        return 0;
+
+    case VALUE_NULL:
+        key->s = "null";
+        break;
+
+    case VALUE_BOOL:
+        key->s = v->u.boolean ? "true" : "false";
+        break;
+
+    case VALUE_NUMBER:
+        key->s = arena_printf(yr->arena, "%.14g", v->u.number);
+        break;
+
+    default:
+        return yaml_fail(yr, "a key must be a scalar");
+    }
+
+    key->len = strlen(key->s);
+
+    return 0;
+}
+
+
+static const char *
+yaml_key_share(yaml_reader_t *yr, const char *s, size_t len)
+{
+    size_t       slot;
+    yaml_key_t  *key;
+
+    if (len == 0 || len > YAML_KEY_LEN) {
+        return arena_strndup(yr->arena, s, len);
+    }
+
+    slot = (len * 31 + (unsigned char) s[0] * 7
+            + (unsigned char) s[len - 1] * 13
+            + (unsigned char) s[len / 2]) % YAML_KEYS;
+    key = &yr->keys[slot];
+
+    if (key->len != len || memcmp(key->s, s, len) != 0) {
+        key->s = arena_strndup(yr->arena, s, len);
+        key->len = len;
+    }
+
+    return key->s;
+}
+
+
+/*
+ * "<<": members that are not there yet.  A member given after the merge key
+ * replaces a merged one, one given before stays.
+ */
+
+static int
+yaml_merge(yaml_reader_t *yr, value_t *v)
+{
+    uint32_t   i;
+    value_t   *from;
+
+    from = value_new(yr->arena);
+
+    if (yaml_node(yr, from) == -1) {
+        return -1;
+    }
+
+    if (from->kind == VALUE_OBJECT) {
+        return yaml_merge_one(yr, v, from);
+    }
+
+    if (from->kind != VALUE_ARRAY) {
+        return yaml_fail(yr, "invalid '<<' merge event: %s",
+                         from->kind == VALUE_STRING ? from->u.string
+                                                    : "no map");
+    }
+
+    for (i = 0; i < from->len; i++) {
+        if (from->u.items[i].kind != VALUE_OBJECT) {
+            return yaml_fail(yr, "invalid '<<' sequence element %u",
+                             (unsigned) i + 1);
+        }
+
+        if (yaml_merge_one(yr, v, &from->u.items[i]) == -1) {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+yaml_merge_one(yaml_reader_t *yr, value_t *v, value_t *from)
+{
+    uint32_t   i;
+    member_t  *m;
+
+    for (i = 0; i < from->len; i++) {
+        m = &from->u.members[i];
+
+        if (value_getn(v, m->key, m->key_len) == NULL) {
+            *value_putn(yr->arena, v, m->key, m->key_len) = m->value;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+yaml_scalar(yaml_reader_t *yr, value_t *v)
+{
+    size_t       len;
+    const char  *s, *tag, *anchor;
+
+    anchor = yaml_anchor_open(yr);
+
+    s = (const char *) yr->event.data.scalar.value;
+    len = yr->event.data.scalar.length;
+    tag = (const char *) yr->event.data.scalar.tag;
+
+    if (tag != NULL && strncmp(tag, YAML_TAG, YAML_TAG_LEN) == 0) {
+        if (yaml_tagged(yr, v, tag + YAML_TAG_LEN, s, len) == -1) {
+            return -1;
+        }
+
+    } else if (yr->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE) {
+        yaml_plain_value(v, s, len);
+
+    } else {
+        value_set_string(v, s, len);
+    }
+
+    if (v->kind == VALUE_STRING) {
+        v->u.string = arena_strndup(yr->arena, s, len);
+    }
+
+    yaml_anchor_close(yr, anchor, v);
+
+    return 0;
+}
+
+
+static int
+yaml_tagged(yaml_reader_t *yr, value_t *v, const char *tag, const char *s,
+    size_t len)
+{
+    int  bad;
+
+    if (strcmp(tag, "str") == 0) {
+        value_set_string(v, s, len);
+        return 0;
+    }
+
+    if (strcmp(tag, "null") == 0) {
+        value_set_null(v);
+        return 0;
+    }
+
+    if (yr->event.data.scalar.style != YAML_PLAIN_SCALAR_STYLE
+        && strcmp(tag, "bool") != 0 && strcmp(tag, "int") != 0
+        && strcmp(tag, "float") != 0)
+    {
+        value_set_string(v, s, len);
+        return 0;
+    }
+
+    yaml_plain_value(v, s, len);
+    bad = 0;
+
+    if (strcmp(tag, "bool") == 0) {
+        if (len == 1 && strchr("yYnN", s[0]) != NULL) {
+            value_set_bool(v, s[0] == 'y' || s[0] == 'Y');
+        }
+
+        bad = v->kind != VALUE_BOOL;
+
+    } else if (strcmp(tag, "int") == 0) {
+        bad = !value_is_integer(v);
+
+    } else if (strcmp(tag, "float") == 0) {
+        bad = v->kind != VALUE_NUMBER;
+    }
+
+    if (bad) {
+        return yaml_fail(yr, "invalid '" YAML_TAG "%s' value: '%.200s'", tag,
+                         s);
+    }
+
+    return 0;
+}
+
+
+static int
+yaml_alias(yaml_reader_t *yr, value_t *v)
+{
+    size_t       n;
+    value_t     *node;
+    uint32_t     line;
+    const char  *name;
+
+    name = (const char *) yr->event.data.alias.anchor;
+    node = value_get(&yr->anchors, name);
+
+    if (node == NULL) {
+        return yaml_fail(yr, "invalid reference: %.200s", name);
+    }
+
+    if (node->pad == YAML_OPEN) {
+        return yaml_fail(yr, "anchor contains itself: %.200s", name);
+    }
+
+    n = yaml_count(node, YAML_READ_COPIES);
+    yr->copies += n;
+
+    if (yr->copies > YAML_READ_COPIES) {
+        return yaml_fail(yr, "aliases make more than %d nodes",
+                         YAML_READ_COPIES);
+    }
+
+    line = v->line;
+    *v = *value_clone(yr->arena, node);
+
+    if (v->kind != VALUE_ARRAY && v->kind != VALUE_OBJECT) {
+        v->line = line;
+    }
+
+    return 0;
+}
+
+
+/* nodes of a tree, counted no further than the limit */
+
+static size_t
+yaml_count(const value_t *v, size_t limit)
+{
+    size_t    n;
+    uint32_t  i;
+
+    n = 1;
+
+    for (i = 0; n <= limit && i < v->len; i++) {
+        if (v->kind == VALUE_ARRAY) {
+            n += yaml_count(&v->u.items[i], limit - n);
+
+        } else if (v->kind == VALUE_OBJECT) {
+            n += yaml_count(&v->u.members[i].value, limit - n);
+
+        } else {
+            break;
+        }
+    }
+
+    return n;
+}
+
+
+/* the name of the current event's anchor, NULL when it has none */
+
+static const char *
+yaml_anchor_open(yaml_reader_t *yr)
+{
+    value_t     *node;
+    const char  *name;
+
+    switch (yr->event.type) {
+
+    case YAML_SCALAR_EVENT:
+        name = (const char *) yr->event.data.scalar.anchor;
+        break;
+
+    case YAML_SEQUENCE_START_EVENT:
+        name = (const char *) yr->event.data.sequence_start.anchor;
+        break;
+
+    default:
+        name = (const char *) yr->event.data.mapping_start.anchor;
+        break;
+    }
+
+    if (name == NULL) {
+        return NULL;
+    }
+
+    name = arena_strndup(yr->arena, name, strlen(name));
+
+    node = value_put(yr->arena, &yr->anchors, name);
+    value_set_null(node);
+    node->pad = YAML_OPEN;
+
+    return name;
+}
+
+
+/*
+ * A complete node is never changed again while the text is read, so the
+ * anchor may share its members; what aliases make of it are copies.
+ */
+
+static void
+yaml_anchor_close(yaml_reader_t *yr, const char *name, const value_t *v)
+{
+    if (name != NULL) {
+        *value_put(yr->arena, &yr->anchors, name) = *v;
+    }
+}
