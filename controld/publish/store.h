@@ -1,0 +1,57 @@
+/*
+ * store: the snapshot folder of a prefix.  Owns file names, generations,
+ * `current` and the history's length.  Used by the daemon and by the command
+ * line (the first segment of `kong start`); one writer at a time, guarded by
+ * a lock file that is held as long as the store is open.
+ *
+ * Modes follow the folder: 0700 gives files of 0600; a folder that its group
+ * may enter (0750, made so by `kong start` when nginx's workers run as
+ * another user) gives files of 0640 with the folder's group.
+ *
+ * After store_open() only store_next() may be called from another thread than
+ * the one that writes.
+ */
+
+#ifndef KONG_STORE_H
+#define KONG_STORE_H
+
+#include "../compile/compile.h"
+
+
+#define STORE_HISTORY  10
+
+
+typedef struct store_s  store_t;
+
+/* NULL with *err a sentence (static or errno's text) */
+store_t *store_open(const char *prefix, const char **err);
+void store_close(store_t *s);
+
+/* a generation that no file of the kind has used yet */
+uint32_t store_next(store_t *s, kong_segment_kind_t kind);
+/* temporary name, fsync, rename, fsync of the folder; whole or not at all */
+int store_write(store_t *s, kong_segment_kind_t kind, uint32_t generation,
+    const segment_buf_t *buf, const char **err);
+/* the whole file in malloc'ed memory, not verified */
+int store_read(store_t *s, kong_segment_kind_t kind, uint32_t generation,
+    segment_buf_t *out, const char **err);
+int store_remove(store_t *s, kong_segment_kind_t kind, uint32_t generation);
+
+/* the configuration's text beside its segment: <generation>.source */
+int store_write_source(store_t *s, uint32_t generation, const char *text,
+    size_t len, const char **err);
+/* NUL-terminated malloc'ed text, or NULL when there is none */
+char *store_read_source(store_t *s, uint32_t generation, size_t *len);
+
+/* 0 / 0 when there is none */
+void store_current(store_t *s, uint32_t *config, uint32_t *endpoints);
+/* puts the bytes of the next `current` on disk, so that a full disk shows
+ * before the module was told; store_set_current() then only renames */
+int store_stage_current(store_t *s, uint32_t config, uint32_t endpoints,
+    const char **err);
+int store_set_current(store_t *s, uint32_t config, uint32_t endpoints,
+    const char **err);
+/* removes all but the newest `keep` of each kind; never the current ones */
+void store_trim(store_t *s, unsigned keep);
+
+#endif

@@ -1,0 +1,277 @@
+/*
+ * The control socket: how controld tells the module of a new generation and
+ * of its own state.  The protocol is specified in docs/architecture.md.  It
+ * listens on a unix socket in a folder that only the owner can enter.
+ */
+
+#include "../ngx_http_kong.h"
+
+
+typedef struct {
+    ngx_str_t    uri;
+    ngx_uint_t   method;
+    ngx_int_t  (*handler)(ngx_http_request_t *r);
+} ngx_http_kong_control_route_t;
+
+
+static ngx_int_t ngx_http_kong_control_publish(ngx_http_request_t *r);
+static ngx_int_t ngx_http_kong_control_set_state(ngx_http_request_t *r);
+static ngx_int_t ngx_http_kong_control_get_state(ngx_http_request_t *r);
+static ngx_int_t ngx_http_kong_control_number(ngx_http_request_t *r,
+    const char *name, ngx_int_t *out);
+static void ngx_http_kong_control_text(ngx_http_request_t *r,
+    const char *name, u_char *out, size_t size);
+static ngx_int_t ngx_http_kong_control_answer(ngx_http_request_t *r,
+    ngx_uint_t status, const char *fmt, ...);
+
+
+static ngx_http_kong_control_route_t  ngx_http_kong_control_routes[] = {
+    { ngx_string("/publish"), NGX_HTTP_POST, ngx_http_kong_control_publish },
+    { ngx_string("/state"), NGX_HTTP_POST, ngx_http_kong_control_set_state },
+    { ngx_string("/state"), NGX_HTTP_GET, ngx_http_kong_control_get_state },
+    { ngx_null_string, 0, NULL }
+};
+
+
+ngx_int_t
+ngx_http_kong_control_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                       rc;
+    ngx_http_kong_control_route_t  *route;
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    for (route = ngx_http_kong_control_routes; route->handler; route++) {
+        if (route->method == r->method
+            && route->uri.len == r->uri.len
+            && ngx_memcmp(route->uri.data, r->uri.data, r->uri.len) == 0)
+        {
+            return route->handler(r);
+        }
+    }
+
+    return ngx_http_kong_control_answer(r, NGX_HTTP_NOT_FOUND,
+                                        "{\"message\":\"Not found\"}");
+}
+
+
+static ngx_int_t
+ngx_http_kong_control_publish(ngx_http_request_t *r)
+{
+    ngx_int_t                   config, endpoints;
+    ngx_str_t                   err;
+    ngx_http_kong_main_conf_t  *mcf;
+
+    if (ngx_http_kong_control_number(r, "config", &config) != NGX_OK
+        || ngx_http_kong_control_number(r, "endpoints", &endpoints) != NGX_OK
+        || config <= 0 || config > 0xffffffff || endpoints > 0xffffffff)
+    {
+        return ngx_http_kong_control_answer(r, NGX_HTTP_BAD_REQUEST,
+                  "{\"message\":\"config and endpoints must be generations\"}");
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_kong_module);
+
+    if (ngx_kong_generation_publish(mcf, (uint32_t) config,
+                                    (uint32_t) endpoints, &err,
+                                    r->connection->log)
+        != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "generation %i.%i is refused, the one before stays: %V",
+                      config, endpoints, &err);
+
+        return ngx_http_kong_control_answer(r, 422,
+                                            "{\"message\":\"%V\"}", &err);
+    }
+
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "generation %i.%i is current", config, endpoints);
+
+    return ngx_http_kong_control_answer(r, NGX_HTTP_OK,
+                                        "{\"config\":%i,\"endpoints\":%i}",
+                                        config, endpoints);
+}
+
+
+static ngx_int_t
+ngx_http_kong_control_set_state(ngx_http_request_t *r)
+{
+    ngx_int_t                   pid, ok, since, database, reachable;
+    ngx_kong_daemon_state_t    *state;
+    ngx_http_kong_main_conf_t  *mcf;
+
+    if (ngx_http_kong_control_number(r, "pid", &pid) != NGX_OK
+        || ngx_http_kong_control_number(r, "ok", &ok) != NGX_OK)
+    {
+        return ngx_http_kong_control_answer(r, NGX_HTTP_BAD_REQUEST,
+                                  "{\"message\":\"pid and ok are required\"}");
+    }
+
+    if (ngx_http_kong_control_number(r, "since", &since) != NGX_OK) {
+        since = ngx_time();
+    }
+
+    if (ngx_http_kong_control_number(r, "database", &database) != NGX_OK) {
+        database = 0;
+    }
+
+    if (ngx_http_kong_control_number(r, "reachable", &reachable) != NGX_OK) {
+        reachable = 0;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_kong_module);
+    state = &ngx_kong_zone_control(mcf->zone)->daemon;
+
+    ngx_kong_zone_lock(mcf->zone);
+
+    state->pid = pid;
+    state->ok = ok;
+    state->since = since;
+    state->database = database;
+    state->reachable = reachable;
+    ngx_http_kong_control_text(r, "source", state->source,
+                               sizeof(state->source));
+    ngx_http_kong_control_text(r, "message", state->message,
+                               sizeof(state->message));
+    state->beat = ngx_time();
+
+    ngx_kong_zone_unlock(mcf->zone);
+
+    return ngx_http_kong_control_answer(r, NGX_HTTP_NO_CONTENT, "");
+}
+
+
+static ngx_int_t
+ngx_http_kong_control_get_state(ngx_http_request_t *r)
+{
+    uint64_t                    epoch;
+    ngx_uint_t                  i, workers, behind;
+    ngx_kong_worker_t          *worker;
+    ngx_kong_control_t         *control;
+    ngx_http_kong_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_kong_module);
+    control = ngx_kong_zone_control(mcf->zone);
+    epoch = control->epoch;
+    workers = 0;
+    behind = 0;
+
+    for (i = 0; i < NGX_KONG_MAX_WORKERS; i++) {
+        worker = &control->workers[i];
+
+        if (worker->pid == 0 || (kill((pid_t) worker->pid, 0) == -1
+                                 && ngx_errno == NGX_ESRCH))
+        {
+            continue;
+        }
+
+        workers++;
+        behind += (worker->epoch != epoch);
+    }
+
+    return ngx_http_kong_control_answer(r, NGX_HTTP_OK,
+              "{\"config\":%uD,\"endpoints\":%uD,\"hash\":\"%s\","
+              "\"workers\":%ui,\"behind\":%ui,\"pid\":%P,\"controld\":%uA,"
+              "\"heartbeat\":%uA,\"source\":\"%s\",\"ok\":%uA}",
+              (uint32_t) (epoch >> 32), (uint32_t) epoch, control->hash,
+              workers, behind, ngx_parent, control->daemon.pid,
+              control->daemon.beat, control->daemon.source,
+              control->daemon.ok);
+}
+
+
+static ngx_int_t
+ngx_http_kong_control_number(ngx_http_request_t *r, const char *name,
+    ngx_int_t *out)
+{
+    ngx_str_t  value;
+
+    if (ngx_http_arg(r, (u_char *) name, ngx_strlen(name), &value) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    *out = ngx_atoi(value.data, value.len);
+
+    return *out == NGX_ERROR ? NGX_ERROR : NGX_OK;
+}
+
+
+/* unescaped, cut to size, control characters replaced, NUL-ended */
+static void
+ngx_http_kong_control_text(ngx_http_request_t *r, const char *name,
+    u_char *out, size_t size)
+{
+    u_char     *dst, *src, *p;
+    ngx_str_t   value;
+
+    out[0] = '\0';
+
+    if (ngx_http_arg(r, (u_char *) name, ngx_strlen(name), &value) != NGX_OK) {
+        return;
+    }
+
+    dst = ngx_pnalloc(r->pool, value.len);
+    if (dst == NULL) {
+        return;
+    }
+
+    src = value.data;
+    p = dst;
+    ngx_unescape_uri(&p, &src, value.len, 0);
+
+    value.len = ngx_min((size_t) (p - dst), size - 1);
+
+    for (p = out; value.len > 0; value.len--) {
+        *p++ = (*dst == '+') ? ' ' : (*dst < 0x20) ? '?' : *dst;
+        dst++;
+    }
+
+    *p = '\0';
+}
+
+
+static ngx_int_t
+ngx_http_kong_control_answer(ngx_http_request_t *r, ngx_uint_t status,
+    const char *fmt, ...)
+{
+    va_list     args;
+    ngx_buf_t   *b;
+    ngx_int_t    rc;
+    ngx_chain_t  out;
+
+    b = ngx_create_temp_buf(r->pool, 1024);
+    if (b == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    va_start(args, fmt);
+    b->last = ngx_vslprintf(b->last, b->end, fmt, args);
+    va_end(args);
+
+    b->last_buf = 1;
+    b->last_in_chain = 1;
+
+    out.buf = b;
+    out.next = NULL;
+
+    r->headers_out.status = status;
+    r->headers_out.content_length_n = b->last - b->pos;
+    ngx_str_set(&r->headers_out.content_type, "application/json");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+
+    if (b->last == b->pos) {
+        r->header_only = 1;
+    }
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    return ngx_http_output_filter(r, &out);
+}

@@ -1,0 +1,212 @@
+/*
+ * The module's own types, shared by its files.  Nothing outside this folder
+ * includes it.  A file's public functions carry its stem.
+ */
+
+#ifndef NGX_HTTP_KONG_H
+#define NGX_HTTP_KONG_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "snapshot/kong_segment.h"
+#include "snapshot/kong_match.h"
+#include "snapshot/kong_path.h"
+#include "zone/ngx_kong_zone.h"
+
+
+#define NGX_KONG_VERSION      "3.9.1"          /* Kong's, spoken to clients */
+#define NGX_KONG_SERVER       "kong/" NGX_KONG_VERSION
+
+/* kong_headers, kong_headers_upstream: which headers are added */
+#define NGX_KONG_H_SERVER            0x01
+#define NGX_KONG_H_VIA               0x02
+#define NGX_KONG_H_PROXY_LATENCY     0x04
+#define NGX_KONG_H_RESPONSE_LATENCY  0x08
+#define NGX_KONG_H_UPSTREAM_LATENCY  0x10
+#define NGX_KONG_H_ADMIN_LATENCY     0x20
+#define NGX_KONG_H_REQUEST_ID        0x40
+#define NGX_KONG_H_UPSTREAM_STATUS   0x80
+
+typedef struct ngx_kong_map_s         ngx_kong_map_t;
+typedef struct ngx_kong_generation_s  ngx_kong_generation_t;
+typedef struct ngx_http_kong_rt_s     ngx_http_kong_rt_t;
+
+/*
+ * One segment mapped by this worker.  `pool` owns what the worker prepares
+ * for it (per-service upstream configurations, SSL contexts) and goes with
+ * the mapping.
+ */
+struct ngx_kong_map_s {
+    ngx_queue_t             queue;
+    uint32_t                generation;
+    ngx_uint_t              refs;
+    void                   *base;
+    size_t                  size;
+    kong_segment_t          seg;
+    ngx_pool_t             *pool;
+    ngx_http_kong_rt_t    **services;    /* config: by index, made lazily */
+    struct ngx_kong_regex_s  **regexes;  /* config: by index, made lazily */
+    ngx_uint_t             *rr;          /* endpoints: round robin positions */
+};
+
+/* a pair of segments; a request holds one reference from match to its end */
+struct ngx_kong_generation_s {
+    ngx_queue_t             queue;
+    uint64_t                epoch;
+    ngx_uint_t              refs;
+    ngx_kong_map_t         *config;
+    ngx_kong_map_t         *endpoints;   /* NULL: none yet */
+};
+
+typedef struct {
+    ngx_shm_zone_t         *zone;
+    ngx_str_t               snapshots;   /* folder, absolute, NUL-ended */
+    ngx_array_t            *trusted;     /* ngx_cidr_t */
+    ngx_array_t            *port_map;    /* ngx_http_kong_port_map_t */
+    ngx_str_t               templates[4];   /* by NGX_KONG_TYPE_*; own text of
+                                               error_template_*, or empty */
+    ngx_uint_t              error_default_type;
+    ngx_flag_t              debug_header;
+    ngx_msec_t              start_time;
+} ngx_http_kong_main_conf_t;
+
+typedef struct {
+    in_port_t               public;
+    in_port_t               internal;
+} ngx_http_kong_port_map_t;
+
+typedef struct {
+    ngx_flag_t              proxy;       /* kong_proxy on */
+    ngx_uint_t              headers;     /* NGX_KONG_H_* to the client */
+    ngx_uint_t              headers_upstream;
+    ngx_uint_t              proxy_method; /* reserved */
+} ngx_http_kong_loc_conf_t;
+
+/* kong_balancer, kong_keepalive: upstream/ngx_http_kong_balancer.c */
+typedef struct {
+    ngx_uint_t              size;        /* a pool; 0 = off */
+    ngx_uint_t              requests;
+    ngx_msec_t              timeout;
+    ngx_flag_t              balancer;
+} ngx_http_kong_srv_conf_t;
+
+typedef struct {
+    ngx_kong_generation_t  *generation;
+    const kong_route_t     *route;       /* NULL: none matched (yet) */
+    const kong_service_t   *service;     /* NULL: route without one */
+    kong_match_t            match;
+
+    ngx_str_t               path;        /* normalised, without query */
+    in_port_t               port;        /* listening port, mapped */
+    u_char                  request_id[32];
+
+    ngx_msec_t              proxy_start; /* ngx_current_msec when the request
+                                            was handed to the upstream */
+    unsigned                https:1;     /* scheme of the connection */
+    unsigned                trusted:1;   /* direct peer is in trusted_ips */
+    unsigned                proxied:1;   /* handed to the upstream */
+    unsigned                answered:1;  /* we made the answer ourselves */
+    unsigned                has_id:1;
+} ngx_http_kong_ctx_t;
+
+
+extern ngx_module_t  ngx_http_kong_module;
+
+
+/* ngx_http_kong_module.c */
+
+/* the request's ctx, made on first use; NULL when out of memory */
+ngx_http_kong_ctx_t *ngx_http_kong_get_ctx(ngx_http_request_t *r);
+/* 32 hex digits in ctx->request_id, made on first use */
+void ngx_http_kong_request_id(ngx_http_request_t *r,
+    ngx_http_kong_ctx_t *ctx);
+
+
+/* http/ngx_kong_generation.c */
+
+/* the current pair, with a reference; NULL when this node has none */
+ngx_kong_generation_t *ngx_kong_generation_get(ngx_http_kong_main_conf_t *mcf,
+    ngx_log_t *log);
+void ngx_kong_generation_put(ngx_kong_generation_t *gen);
+/* verifies and makes current; on failure *err is a sentence */
+ngx_int_t ngx_kong_generation_publish(ngx_http_kong_main_conf_t *mcf,
+    uint32_t config, uint32_t endpoints, ngx_str_t *err, ngx_log_t *log);
+/* nginx's master at start: the pair of `current` into the zone */
+void ngx_kong_generation_start(ngx_http_kong_main_conf_t *mcf,
+    ngx_log_t *log);
+ngx_int_t ngx_kong_generation_init_worker(ngx_http_kong_main_conf_t *mcf,
+    ngx_cycle_t *cycle);
+
+
+/* http/ngx_kong_regex.c: compiled regexes of this worker, by content hash */
+
+/* the end of the match, or -1 */
+int ngx_kong_regex_exec(ngx_kong_map_t *map, uint32_t index,
+    const char *subject, size_t len, ngx_log_t *log);
+/* gives back what the map's regexes held */
+void ngx_kong_regex_release(ngx_kong_map_t *map);
+
+
+/* http/ngx_http_kong_access.c: match and what follows from it */
+
+ngx_int_t ngx_http_kong_access_handler(ngx_http_request_t *r);
+/* the direct peer's address as text (realip_remote_addr after realip) */
+ngx_int_t ngx_http_kong_peer_text(ngx_http_request_t *r, ngx_str_t *peer);
+
+
+/* http/ngx_http_kong_error.c */
+
+/*
+ * Answers with Kong's error body of the type that the Accept header asks for
+ * (routing.md 6.1: gRPC requests get their trailers-only form).  `text` is
+ * the message; NULL sends an empty body.  Headers that the caller pushed are
+ * kept.  The return code is
+ * the handler's.
+ */
+ngx_int_t ngx_http_kong_error_send(ngx_http_request_t *r, ngx_uint_t status,
+    const char *text);
+/* content handler of `kong_error`: the page of an error nginx made */
+ngx_int_t ngx_http_kong_error_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_kong_error_load_template(ngx_conf_t *cf,
+    ngx_http_kong_main_conf_t *mcf, ngx_str_t *type, ngx_str_t *file);
+
+#define NGX_KONG_TYPE_JSON   0
+#define NGX_KONG_TYPE_HTML   1
+#define NGX_KONG_TYPE_XML    2
+#define NGX_KONG_TYPE_PLAIN  3
+
+
+/* http/ngx_http_kong_headers.c: what the client's answer gets */
+
+ngx_int_t ngx_http_kong_headers_init(ngx_conf_t *cf);   /* header filter */
+/* pushes a response header; name and value are not copied */
+ngx_int_t ngx_http_kong_headers_add(ngx_http_request_t *r, const char *name,
+    size_t name_len, u_char *value, size_t value_len);
+
+
+/* upstream/ngx_http_kong_request.c: request line and headers sent upstream */
+
+/* replaces u->request_bufs' head by our own; called by the balancer's init
+ * and again before a retry when the Host header changes */
+ngx_int_t ngx_http_kong_request_create(ngx_http_request_t *r,
+    ngx_http_kong_ctx_t *ctx);
+
+
+/* upstream/ngx_http_kong_balancer.c */
+
+char *ngx_http_kong_balancer(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_kong_keepalive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+void *ngx_http_kong_create_srv_conf(ngx_conf_t *cf);
+/* NGX_OK, or NGX_DECLINED with what to answer: the name did not resolve */
+ngx_int_t ngx_http_kong_balancer_check(ngx_http_request_t *r,
+    ngx_http_kong_ctx_t *ctx, ngx_uint_t *status, const char **text);
+
+
+/* endpoints/ */
+
+ngx_int_t ngx_http_kong_status_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_kong_control_handler(ngx_http_request_t *r);
+
+#endif

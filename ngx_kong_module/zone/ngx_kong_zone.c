@@ -1,0 +1,88 @@
+/*
+ * The shared zone: allocation, take-over at reload, and the control block.
+ * The layout is ours alone; a reload onto another build of the module with a
+ * different layout is refused by nginx (the zone's tag and size differ).
+ */
+
+#include "ngx_kong_zone.h"
+
+
+static ngx_int_t ngx_kong_zone_init(ngx_shm_zone_t *zone, void *data);
+
+
+ngx_shm_zone_t *
+ngx_kong_zone_add(ngx_conf_t *cf, size_t size, void *tag)
+{
+    ngx_str_t        name = ngx_string("kong_zone");
+    ngx_shm_zone_t  *zone;
+
+    zone = ngx_shared_memory_add(cf, &name, size, tag);
+    if (zone == NULL) {
+        return NULL;
+    }
+
+    if (zone->init != NULL && zone->init != ngx_kong_zone_init) {
+        return NULL;
+    }
+
+    zone->init = ngx_kong_zone_init;
+
+    return zone;
+}
+
+
+static ngx_int_t
+ngx_kong_zone_init(ngx_shm_zone_t *zone, void *data)
+{
+    ngx_slab_pool_t     *shpool;
+    ngx_kong_control_t  *control;
+
+    if (data != NULL) {
+        zone->data = data;
+        return NGX_OK;
+    }
+
+    shpool = (ngx_slab_pool_t *) zone->shm.addr;
+
+    if (zone->shm.exists) {
+        zone->data = shpool->data;
+        return NGX_OK;
+    }
+
+    /* a whole number of pages from the slab: aligned to cache lines */
+    control = ngx_slab_calloc(shpool,
+                              ngx_align(sizeof(ngx_kong_control_t),
+                                        ngx_pagesize));
+    if (control == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, zone->shm.log, 0,
+                      "kong_zone of %uz bytes is too small", zone->shm.size);
+        return NGX_ERROR;
+    }
+
+    shpool->data = control;
+    shpool->log_nomem = 0;
+    zone->data = control;
+
+    return NGX_OK;
+}
+
+
+ngx_kong_control_t *
+ngx_kong_zone_control(ngx_shm_zone_t *zone)
+{
+    return zone->data;
+}
+
+
+void
+ngx_kong_zone_lock(ngx_shm_zone_t *zone)
+{
+    ngx_shmtx_lock(&((ngx_slab_pool_t *) zone->shm.addr)->mutex);
+}
+
+
+void
+ngx_kong_zone_unlock(ngx_shm_zone_t *zone)
+{
+    ngx_shmtx_unlock(&((ngx_slab_pool_t *) zone->shm.addr)->mutex);
+}

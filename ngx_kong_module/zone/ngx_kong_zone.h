@@ -1,0 +1,60 @@
+/*
+ * The shared zone `kong_zone`: everything that the data plane writes.  It
+ * survives a reload (the new cycle takes the old zone's data over), so a new
+ * worker serves the generation that its siblings serve.
+ */
+
+#ifndef NGX_KONG_ZONE_H
+#define NGX_KONG_ZONE_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+#define NGX_KONG_ZONE_TEXT  256
+#define NGX_KONG_MAX_WORKERS  128
+
+/* what the daemon last said of itself (control socket, POST /state) */
+typedef struct {
+    ngx_atomic_t   beat;             /* ngx_time() of the last heartbeat */
+    ngx_atomic_t   pid;
+    ngx_atomic_t   since;            /* epoch s: when `ok` last changed */
+    ngx_atomic_t   ok;               /* the source's last load was good */
+    ngx_atomic_t   database;         /* 0: DB-less */
+    ngx_atomic_t   reachable;
+    u_char         source[16];       /* "file", "off", "postgres" */
+    u_char         message[NGX_KONG_ZONE_TEXT];
+} ngx_kong_daemon_state_t;
+
+/* one cache line a worker */
+typedef struct {
+    ngx_atomic_t   pid;
+    ngx_atomic_t   epoch;            /* what the worker has adopted */
+    ngx_atomic_t   requests;
+    u_char         pad[64 - 3 * sizeof(ngx_atomic_t)];
+} ngx_kong_worker_t;
+
+typedef struct {
+    ngx_atomic_t              epoch; /* config << 32 | endpoints; 0 = none */
+    ngx_atomic_t              published;     /* epoch s */
+    ngx_atomic_t              draining;
+    u_char                    pad[64 - 3 * sizeof(ngx_atomic_t)];
+
+    u_char                    hash[33];      /* of the config segment */
+    ngx_atomic_t              n_routes;
+    ngx_atomic_t              n_services;
+    ngx_atomic_t              empty;
+
+    ngx_kong_daemon_state_t   daemon;
+    ngx_kong_worker_t         workers[NGX_KONG_MAX_WORKERS];
+} ngx_kong_control_t;
+
+
+ngx_shm_zone_t *ngx_kong_zone_add(ngx_conf_t *cf, size_t size, void *tag);
+ngx_kong_control_t *ngx_kong_zone_control(ngx_shm_zone_t *zone);
+
+/* the zone's slab pool lock guards the texts (hash, daemon.source/message) */
+void ngx_kong_zone_lock(ngx_shm_zone_t *zone);
+void ngx_kong_zone_unlock(ngx_shm_zone_t *zone);
+
+#endif
