@@ -23,6 +23,8 @@
 
 #define KONG_SEGMENT_MAGIC    "KONGSEG"         /* 8 bytes with its NUL */
 #define KONG_SEGMENT_VERSION  1
+#define KONG_SEGMENT_ALIGN    64                /* of every section */
+#define KONG_SEGMENT_SIZE_MAX 0xffffffc0u       /* refs are 32 bits wide */
 #define KONG_NONE             0xffffffffu
 
 typedef enum {
@@ -217,6 +219,12 @@ kong_segment_str(const kong_segment_t *seg, uint32_t ref)
 
     return s;
 }
+
+/* the bytes of a section, or NULL; its size is seg->sections[id].size */
+const void *kong_segment_section(const kong_segment_t *seg,
+    kong_section_id_t id);
+/* for verifiers of further sections: a null or a sound string */
+int kong_segment_ref_ok(const kong_segment_t *seg, uint32_t ref);
 
 /* NULL when the key is not there */
 const kong_endpoint_t *kong_segment_endpoint(const kong_segment_t *seg,

@@ -1,0 +1,499 @@
+/*
+ * kong_index: proves that the sections INDEX and PREDICATES can be walked
+ * without a check.  The writer lays everything out in the order in which it
+ * is reached, so that one pass over the bytes is enough: every link has to
+ * point at the place where the pass stands.
+ */
+
+#include "kong_index.h"
+
+
+/* a cursor over a section; the section's size is a multiple of 4 */
+typedef struct {
+    const kong_segment_t  *seg;
+    const uint8_t         *base;
+    uint64_t               size;
+    uint64_t               pos;
+    uint32_t               n_conds;
+    uint32_t               n_rules;
+} verify_t;
+
+/* a node under way: where its next link is, and how many are left */
+typedef struct {
+    uint32_t               link;
+    uint32_t               left;
+} verify_frame_t;
+
+
+static kong_segment_rc_t kong_verify_predicates(verify_t *v);
+static kong_segment_rc_t kong_verify_rules(verify_t *v);
+static kong_segment_rc_t kong_verify_value(verify_t *v);
+static kong_segment_rc_t kong_verify_index(verify_t *v);
+static kong_segment_rc_t kong_verify_trie(verify_t *v);
+static kong_segment_rc_t kong_verify_node(verify_t *v, verify_frame_t *f);
+static kong_segment_rc_t kong_verify_fan(const uint8_t *fan, uint32_t n);
+static kong_segment_rc_t kong_verify_cands(verify_t *v, uint32_t n);
+static kong_segment_rc_t kong_verify_bucket(verify_t *v, uint64_t *budget);
+
+
+kong_segment_rc_t
+kong_index_verify(const kong_segment_t *seg)
+{
+    verify_t           v;
+    kong_segment_rc_t  rc;
+
+    if (seg->index == NULL && seg->predicates == NULL) {
+        return KONG_SEGMENT_OK;
+    }
+
+    if (seg->index == NULL || seg->predicates == NULL) {
+        return KONG_SEGMENT_LAYOUT;
+    }
+
+    v.seg = seg;
+    v.base = seg->predicates;
+    v.size = seg->sections[KONG_SECTION_PREDICATES].size;
+    v.pos = 0;
+
+    rc = kong_verify_predicates(&v);
+
+    if (rc != KONG_SEGMENT_OK) {
+        return rc;
+    }
+
+    v.base = seg->index;
+    v.size = seg->sections[KONG_SECTION_INDEX].size;
+    v.pos = 0;
+
+    return kong_verify_index(&v);
+}
+
+
+/* the cursor moves over n bytes, if there are as many */
+static const uint8_t *
+kong_verify_take(verify_t *v, uint64_t n)
+{
+    const uint8_t  *p;
+
+    if (n > v->size - v->pos) {
+        return NULL;
+    }
+
+    p = v->base + v->pos;
+    v->pos += n;
+
+    return p;
+}
+
+
+/* a counted string: u32 length, bytes, padding */
+static int
+kong_verify_str(verify_t *v)
+{
+    uint64_t        len;
+    const uint8_t  *p;
+
+    p = kong_verify_take(v, sizeof(uint32_t));
+
+    if (p == NULL) {
+        return 0;
+    }
+
+    len = kong_u32(p);
+
+    return kong_verify_take(v, (len + 3) & ~(uint64_t) 3) != NULL;
+}
+
+
+static kong_segment_rc_t
+kong_verify_predicates(verify_t *v)
+{
+    uint32_t                  i;
+    const uint8_t            *starts;
+    kong_segment_rc_t         rc;
+    const kong_cond_t        *cond;
+    const kong_predicates_t  *head;
+
+    head = (const void *) kong_verify_take(v, sizeof(kong_predicates_t));
+
+    if (head == NULL) {
+        return KONG_SEGMENT_LAYOUT;
+    }
+
+    v->n_conds = head->n_conds;
+    v->n_rules = head->n_rules;
+
+    cond = (const void *) kong_verify_take(v, (uint64_t) head->n_conds
+                                              * sizeof(kong_cond_t));
+    starts = kong_verify_take(v, ((uint64_t) head->n_rules + 1)
+                                 * sizeof(uint32_t));
+
+    if (cond == NULL || starts == NULL) {
+        return KONG_SEGMENT_LAYOUT;
+    }
+
+    for (i = 0; i < v->n_conds; i++) {
+        if (cond[i].route >= v->seg->header->n_routes
+            || cond[i].rules > v->n_rules
+            || (cond[i].regex != KONG_NONE
+                && cond[i].regex
+                   >= v->seg->sections[KONG_SECTION_REGEXES].n))
+        {
+            return KONG_SEGMENT_OFFSET;
+        }
+    }
+
+    for (i = 0; i < v->n_rules; i++) {
+        if (kong_u32(starts + i * sizeof(uint32_t)) != v->pos) {
+            return KONG_SEGMENT_OFFSET;
+        }
+
+        rc = kong_verify_rules(v);
+
+        if (rc != KONG_SEGMENT_OK) {
+            return rc;
+        }
+    }
+
+    if (kong_u32(starts + i * sizeof(uint32_t)) != v->pos
+        || v->pos != v->size)
+    {
+        return KONG_SEGMENT_OFFSET;
+    }
+
+    return KONG_SEGMENT_OK;
+}
+
+
+static kong_segment_rc_t
+kong_verify_rules(verify_t *v)
+{
+    uint32_t             i, j, n;
+    const uint8_t       *p;
+    kong_segment_rc_t    rc;
+    const kong_rules_t  *rules;
+
+    rules = (const void *) kong_verify_take(v, sizeof(kong_rules_t));
+
+    if (rules == NULL) {
+        return KONG_SEGMENT_OFFSET;
+    }
+
+    for (i = 0; i < rules->n_methods; i++) {
+        if (!kong_verify_str(v)) {
+            return KONG_SEGMENT_OFFSET;
+        }
+    }
+
+    for (i = 0; i < rules->n_snis; i++) {
+        p = kong_verify_take(v, sizeof(uint32_t));
+
+        if (p == NULL || kong_u32(p) > KONG_HOST_PREFIX
+            || !kong_verify_str(v))
+        {
+            return KONG_SEGMENT_OFFSET;
+        }
+    }
+
+    for (i = 0; i < rules->n_headers; i++) {
+        p = kong_verify_take(v, sizeof(uint32_t));
+
+        if (p == NULL || !kong_verify_str(v)) {
+            return KONG_SEGMENT_OFFSET;
+        }
+
+        n = kong_u32(p);
+
+        for (j = 0; j < n; j++) {
+            rc = kong_verify_value(v);
+
+            if (rc != KONG_SEGMENT_OK) {
+                return rc;
+            }
+        }
+    }
+
+    return KONG_SEGMENT_OK;
+}
+
+
+static kong_segment_rc_t
+kong_verify_value(verify_t *v)
+{
+    uint32_t        regex;
+    const uint8_t  *p;
+
+    p = kong_verify_take(v, sizeof(uint32_t));
+
+    if (p == NULL || !kong_verify_str(v)) {
+        return KONG_SEGMENT_OFFSET;
+    }
+
+    regex = kong_u32(p);
+
+    if (regex != KONG_NONE
+        && regex >= v->seg->sections[KONG_SECTION_REGEXES].n)
+    {
+        return KONG_SEGMENT_OFFSET;
+    }
+
+    return KONG_SEGMENT_OK;
+}
+
+
+static kong_segment_rc_t
+kong_verify_index(verify_t *v)
+{
+    uint32_t                  i, n;
+    uint64_t                  budget;
+    kong_segment_rc_t         rc;
+    const kong_index_t       *head;
+    const kong_index_slot_t  *slots;
+
+    head = (const void *) kong_verify_take(v, sizeof(kong_index_t));
+
+    if (head == NULL) {
+        return KONG_SEGMENT_LAYOUT;
+    }
+
+    slots = (const void *) kong_verify_take(v, (uint64_t) head->n_slots
+                                               * sizeof(kong_index_slot_t));
+
+    if (slots == NULL || head->buckets != v->pos) {
+        return KONG_SEGMENT_LAYOUT;
+    }
+
+    for (n = 0, i = 0; i < head->n_slots; i++) {
+        n += (slots[i].bucket != 0);
+    }
+
+    /* one slot at least stays empty: it ends every search */
+
+    if (n != head->n_hosts || (n != 0 && n >= head->n_slots)) {
+        return KONG_SEGMENT_LAYOUT;
+    }
+
+    if (head->root != 0) {
+        if (head->root != v->pos) {
+            return KONG_SEGMENT_OFFSET;
+        }
+
+        rc = kong_verify_trie(v);
+
+        if (rc != KONG_SEGMENT_OK) {
+            return rc;
+        }
+    }
+
+    /* what an honest table needs by far: a crafted one cannot cost more */
+
+    budget = 64 * ((uint64_t) head->n_slots + 64);
+
+    for (i = 0; i < head->n_hosts; i++) {
+        rc = kong_verify_bucket(v, &budget);
+
+        if (rc != KONG_SEGMENT_OK) {
+            return rc;
+        }
+    }
+
+    return (v->pos == v->size) ? KONG_SEGMENT_OK : KONG_SEGMENT_OFFSET;
+}
+
+
+/*
+ * Every bucket has to be found under its own host.  There are as many used
+ * slots as buckets, so then no slot points anywhere else.
+ */
+static kong_segment_rc_t
+kong_verify_bucket(verify_t *v, uint64_t *budget)
+{
+    uint32_t                  i, pos;
+    uint64_t                  hash;
+    const uint8_t            *host;
+    const kong_index_t       *head;
+    const kong_bucket_t      *b;
+    const kong_index_slot_t  *slots;
+
+    pos = (uint32_t) v->pos;
+    b = (const void *) kong_verify_take(v, sizeof(kong_bucket_t));
+
+    if (b == NULL) {
+        return KONG_SEGMENT_OFFSET;
+    }
+
+    host = kong_verify_take(v, kong_pad4((uint32_t) b->len));
+
+    if (host == NULL || b->kind > KONG_HOST_PREFIX) {
+        return KONG_SEGMENT_OFFSET;
+    }
+
+    head = (const kong_index_t *) (const void *) v->base;
+    slots = (const kong_index_slot_t *) (head + 1);
+
+    hash = kong_host_hash(b->kind, (const char *) host, b->len);
+    i = kong_host_slot(hash, head->n_slots);
+
+    while (slots[i].bucket != pos) {
+        if (slots[i].bucket == 0 || (*budget)-- == 0) {
+            return KONG_SEGMENT_OFFSET;
+        }
+
+        if (++i == head->n_slots) {
+            i = 0;
+        }
+    }
+
+    if (slots[i].hash != (uint32_t) hash) {
+        return KONG_SEGMENT_OFFSET;
+    }
+
+    return kong_verify_trie(v);
+}
+
+
+/* preorder: a link points to where the subtree before it has ended */
+static kong_segment_rc_t
+kong_verify_trie(verify_t *v)
+{
+    uint32_t           depth;
+    verify_frame_t     stack[KONG_TRIE_DEPTH_MAX];
+    kong_segment_rc_t  rc;
+
+    rc = kong_verify_node(v, &stack[0]);
+
+    if (rc != KONG_SEGMENT_OK) {
+        return rc;
+    }
+
+    depth = 1;
+
+    while (depth != 0) {
+
+        if (stack[depth - 1].left == 0) {
+            depth--;
+            continue;
+        }
+
+        if (depth == KONG_TRIE_DEPTH_MAX
+            || kong_u32(v->base + stack[depth - 1].link) != v->pos)
+        {
+            return KONG_SEGMENT_OFFSET;
+        }
+
+        stack[depth - 1].link += sizeof(uint32_t);
+        stack[depth - 1].left--;
+
+        rc = kong_verify_node(v, &stack[depth]);
+
+        if (rc != KONG_SEGMENT_OK) {
+            return rc;
+        }
+
+        depth++;
+    }
+
+    return KONG_SEGMENT_OK;
+}
+
+
+static kong_segment_rc_t
+kong_verify_node(verify_t *v, verify_frame_t *f)
+{
+    uint32_t        w, cands;
+    const uint8_t  *p, *fan;
+
+    p = kong_verify_take(v, sizeof(uint32_t));
+
+    if (p == NULL) {
+        return KONG_SEGMENT_OFFSET;
+    }
+
+    w = kong_u32(p);
+    cands = kong_node_cands(w);
+
+    if (cands == KONG_TRIE_MANY) {
+        p = kong_verify_take(v, sizeof(uint32_t));
+
+        if (p == NULL) {
+            return KONG_SEGMENT_OFFSET;
+        }
+
+        cands = kong_u32(p);
+    }
+
+    f->left = kong_node_children(w);
+
+    if (kong_verify_take(v, kong_pad4(kong_node_label(w))) == NULL
+        || (fan = kong_verify_take(v, kong_fan_size(f->left))) == NULL
+        || kong_verify_fan(fan, f->left) != KONG_SEGMENT_OK)
+    {
+        return KONG_SEGMENT_OFFSET;
+    }
+
+    f->link = (uint32_t) v->pos;
+
+    if (kong_verify_take(v, (uint64_t) f->left * sizeof(uint32_t)) == NULL) {
+        return KONG_SEGMENT_OFFSET;
+    }
+
+    return kong_verify_cands(v, cands);
+}
+
+
+/* a bitmap has as many bits as there are children, and counts them right */
+static kong_segment_rc_t
+kong_verify_fan(const uint8_t *fan, uint32_t n)
+{
+    uint32_t           i, sum;
+    const kong_fan_t  *f;
+
+    if (n <= KONG_TRIE_SPARSE_MAX) {
+        return KONG_SEGMENT_OK;
+    }
+
+    f = (const kong_fan_t *) (const void *) fan;
+    sum = 0;
+
+    for (i = 0; i < 8; i++) {
+        if (f->before[i] != (uint8_t) sum) {
+            return KONG_SEGMENT_OFFSET;
+        }
+
+        sum += (uint32_t) __builtin_popcount(f->bits[i]);
+    }
+
+    return (sum == n) ? KONG_SEGMENT_OK : KONG_SEGMENT_OFFSET;
+}
+
+
+static kong_segment_rc_t
+kong_verify_cands(verify_t *v, uint32_t n)
+{
+    uint32_t            i, target;
+    const kong_cand_t  *c;
+
+    c = (const void *) kong_verify_take(v, (uint64_t) n
+                                           * sizeof(kong_cand_t));
+    if (c == NULL) {
+        return KONG_SEGMENT_OFFSET;
+    }
+
+    for (i = 0; i < n; i++) {
+        target = c[i].target & ~KONG_CAND_COND;
+
+        if (c[i].rank == KONG_NONE
+            || (i != 0 && c[i].rank < c[i - 1].rank))
+        {
+            return KONG_SEGMENT_OFFSET;
+        }
+
+        if (target >= ((c[i].target & KONG_CAND_COND)
+                       ? v->n_conds : v->seg->header->n_routes))
+        {
+            return KONG_SEGMENT_OFFSET;
+        }
+    }
+
+    return KONG_SEGMENT_OK;
+}

@@ -1,0 +1,526 @@
+/*
+ * kong_segment: opening a segment, and the small readers.
+ *
+ * Called by the module when a generation is published or found on disk, and
+ * by the daemon on what it has just written.  A verified segment can be read
+ * without any further check; the time to verify is linear in its size.
+ */
+
+#include "kong_index.h"
+
+
+/* records of one size in a section; their refs and indexes are verified by
+ * the function */
+typedef struct {
+    kong_section_id_t    id;
+    size_t               size;
+    kong_segment_rc_t  (*verify)(const kong_segment_t *seg);
+} kong_section_def_t;
+
+
+static kong_segment_rc_t kong_segment_head(kong_segment_t *seg,
+    kong_segment_kind_t kind);
+static kong_segment_rc_t kong_segment_table(kong_segment_t *seg);
+static uint64_t kong_segment_checksum(const kong_segment_t *seg);
+static kong_segment_rc_t kong_segment_verify(const kong_segment_t *seg);
+static kong_segment_rc_t kong_segment_routes(const kong_segment_t *seg);
+static kong_segment_rc_t kong_segment_services(const kong_segment_t *seg);
+static kong_segment_rc_t kong_segment_regexes(const kong_segment_t *seg);
+static kong_segment_rc_t kong_segment_endpoints(const kong_segment_t *seg);
+
+
+static const kong_section_def_t  kong_section_defs[] = {
+    { KONG_SECTION_ROUTES, sizeof(kong_route_t), kong_segment_routes },
+    { KONG_SECTION_SERVICES, sizeof(kong_service_t), kong_segment_services },
+    { KONG_SECTION_REGEXES, sizeof(kong_regex_t), kong_segment_regexes },
+    { KONG_SECTION_ENDPOINTS, sizeof(kong_endpoint_t),
+      kong_segment_endpoints },
+    { KONG_SECTION_ADDRESSES, sizeof(kong_address_t), NULL }
+};
+
+#define KONG_SECTION_DEFS                                                   \
+    (sizeof(kong_section_defs) / sizeof(kong_section_defs[0]))
+
+
+kong_segment_rc_t
+kong_segment_open(kong_segment_t *seg, const void *base, size_t size,
+    kong_segment_kind_t kind, unsigned flags)
+{
+    kong_segment_rc_t  rc;
+
+    memset(seg, 0, sizeof(kong_segment_t));
+
+    seg->base = base;
+    seg->size = size;
+    seg->header = base;
+
+    rc = kong_segment_head(seg, kind);
+
+    if (rc == KONG_SEGMENT_OK && (flags & KONG_SEGMENT_VERIFY)
+        && kong_segment_checksum(seg) != seg->header->checksum)
+    {
+        rc = KONG_SEGMENT_CHECKSUM;
+    }
+
+    if (rc == KONG_SEGMENT_OK) {
+        rc = kong_segment_table(seg);
+    }
+
+    if (rc == KONG_SEGMENT_OK && (flags & KONG_SEGMENT_VERIFY)) {
+        rc = kong_segment_verify(seg);
+    }
+
+    if (rc != KONG_SEGMENT_OK) {
+        memset(seg, 0, sizeof(kong_segment_t));
+    }
+
+    return rc;
+}
+
+
+/* from what every version has in common to what this one knows */
+static kong_segment_rc_t
+kong_segment_head(kong_segment_t *seg, kong_segment_kind_t kind)
+{
+    const kong_segment_header_t  *h;
+
+    h = seg->header;
+
+    if (seg->size < sizeof(h->magic)) {
+        return KONG_SEGMENT_TRUNCATED;
+    }
+
+    if (((uintptr_t) seg->base & 7) != 0
+        || memcmp(h->magic, KONG_SEGMENT_MAGIC, sizeof(h->magic)) != 0)
+    {
+        return KONG_SEGMENT_FOREIGN;
+    }
+
+    if (seg->size < sizeof(kong_segment_header_t)) {
+        return KONG_SEGMENT_TRUNCATED;
+    }
+
+    if (h->version != KONG_SEGMENT_VERSION) {
+        return KONG_SEGMENT_WRONG_VERSION;
+    }
+
+    if (h->size > seg->size) {
+        return KONG_SEGMENT_TRUNCATED;
+    }
+
+    if (h->size != seg->size || h->size > KONG_SEGMENT_SIZE_MAX) {
+        return KONG_SEGMENT_LAYOUT;
+    }
+
+    if ((h->kind != KONG_SEGMENT_CONFIG && h->kind != KONG_SEGMENT_ENDPOINTS)
+        || (kind != 0 && h->kind != (uint32_t) kind))
+    {
+        return KONG_SEGMENT_WRONG_KIND;
+    }
+
+    return KONG_SEGMENT_OK;
+}
+
+
+/* XXH3-64 of the file with eight zero bytes in place of the checksum */
+static uint64_t
+kong_segment_checksum(const kong_segment_t *seg)
+{
+    size_t           at;
+    XXH3_state_t     state;
+    static const uint8_t  zero[sizeof(uint64_t)];
+
+    at = offsetof(kong_segment_header_t, checksum);
+
+    XXH3_INITSTATE(&state);
+    XXH3_64bits_reset(&state);
+    XXH3_64bits_update(&state, seg->base, at);
+    XXH3_64bits_update(&state, zero, sizeof(zero));
+    XXH3_64bits_update(&state, seg->base + at + sizeof(zero),
+                       seg->size - at - sizeof(zero));
+
+    return XXH3_64bits_digest(&state);
+}
+
+
+/* sections lie behind the table, aligned, in the order of the table, each
+ * known id once */
+static kong_segment_rc_t
+kong_segment_table(kong_segment_t *seg)
+{
+    uint32_t               i;
+    uint64_t               end;
+    const kong_section_t  *s;
+
+    end = sizeof(kong_segment_header_t);
+
+    if (seg->header->n_sections
+        > (seg->size - end) / sizeof(kong_section_t))
+    {
+        return KONG_SEGMENT_LAYOUT;
+    }
+
+    s = (const kong_section_t *) (seg->header + 1);
+    end += seg->header->n_sections * sizeof(kong_section_t);
+
+    for (i = 0; i < seg->header->n_sections; i++) {
+
+        if (s[i].offset % KONG_SEGMENT_ALIGN != 0 || s[i].offset < end
+            || s[i].offset > seg->size
+            || s[i].size > seg->size - s[i].offset
+            || s[i].size % 4 != 0)
+        {
+            return KONG_SEGMENT_LAYOUT;
+        }
+
+        end = s[i].offset + s[i].size;
+
+        if (s[i].id >= KONG_SECTION_MAX) {
+            continue;
+        }
+
+        if (s[i].id == 0 || seg->sections[s[i].id].id != 0) {
+            return KONG_SEGMENT_LAYOUT;
+        }
+
+        seg->sections[s[i].id] = s[i];
+    }
+
+    seg->routes = kong_segment_section(seg, KONG_SECTION_ROUTES);
+    seg->services = kong_segment_section(seg, KONG_SECTION_SERVICES);
+    seg->regexes = kong_segment_section(seg, KONG_SECTION_REGEXES);
+    seg->endpoints = kong_segment_section(seg, KONG_SECTION_ENDPOINTS);
+    seg->addresses = kong_segment_section(seg, KONG_SECTION_ADDRESSES);
+    seg->predicates = kong_segment_section(seg, KONG_SECTION_PREDICATES);
+    seg->index = kong_segment_section(seg, KONG_SECTION_INDEX);
+
+    return KONG_SEGMENT_OK;
+}
+
+
+const void *
+kong_segment_section(const kong_segment_t *seg, kong_section_id_t id)
+{
+    const kong_section_t  *s;
+
+    s = &seg->sections[id];
+
+    return (s->id == 0) ? NULL : seg->base + s->offset;
+}
+
+
+static kong_segment_rc_t
+kong_segment_verify(const kong_segment_t *seg)
+{
+    size_t                     i;
+    kong_segment_rc_t          rc;
+    const kong_section_t      *s;
+    const kong_section_def_t  *def;
+
+    for (i = 0; i < KONG_SECTION_DEFS; i++) {
+        def = &kong_section_defs[i];
+        s = &seg->sections[def->id];
+
+        if (s->size != (uint64_t) s->n * def->size) {
+            return KONG_SEGMENT_LAYOUT;
+        }
+    }
+
+    if (seg->header->n_routes != seg->sections[KONG_SECTION_ROUTES].n
+        || seg->header->n_services != seg->sections[KONG_SECTION_SERVICES].n)
+    {
+        return KONG_SEGMENT_LAYOUT;
+    }
+
+    for (i = 0; i < KONG_SECTION_DEFS; i++) {
+        def = &kong_section_defs[i];
+
+        if (def->verify == NULL) {
+            continue;
+        }
+
+        rc = def->verify(seg);
+
+        if (rc != KONG_SEGMENT_OK) {
+            return rc;
+        }
+    }
+
+    return kong_index_verify(seg);
+}
+
+
+int
+kong_segment_ref_ok(const kong_segment_t *seg, uint32_t ref)
+{
+    uint64_t               pos, len;
+    const kong_section_t  *s;
+
+    if (ref == 0) {
+        return 1;
+    }
+
+    s = &seg->sections[KONG_SECTION_STRINGS];
+
+    if (ref % 4 != 0 || ref < s->offset) {
+        return 0;
+    }
+
+    pos = ref - s->offset;
+
+    if (pos >= s->size || s->size - pos < sizeof(uint32_t) + 1) {
+        return 0;
+    }
+
+    len = kong_u32(seg->base + ref);
+
+    return len < s->size - pos - sizeof(uint32_t)
+           && seg->base[ref + sizeof(uint32_t) + len] == '\0';
+}
+
+
+static kong_segment_rc_t
+kong_segment_routes(const kong_segment_t *seg)
+{
+    uint32_t             i;
+    const kong_route_t  *r;
+
+    for (i = 0; i < seg->header->n_routes; i++) {
+        r = &seg->routes[i];
+
+        if (!kong_segment_ref_ok(seg, r->name)
+            || (r->service != KONG_NONE
+                && r->service >= seg->header->n_services)
+            || r->predicates > seg->sections[KONG_SECTION_PREDICATES].n
+            || r->plugins != 0)
+        {
+            return KONG_SEGMENT_OFFSET;
+        }
+    }
+
+    return KONG_SEGMENT_OK;
+}
+
+
+static kong_segment_rc_t
+kong_segment_services(const kong_segment_t *seg)
+{
+    uint32_t               i;
+    const kong_service_t  *s;
+
+    for (i = 0; i < seg->header->n_services; i++) {
+        s = &seg->services[i];
+
+        if (s->name != 0 && !kong_segment_ref_ok(seg, s->name)) {
+            return KONG_SEGMENT_OFFSET;
+        }
+
+        if (s->host == 0 || !kong_segment_ref_ok(seg, s->host)
+            || s->host_header == 0
+            || !kong_segment_ref_ok(seg, s->host_header)
+            || !kong_segment_ref_ok(seg, s->path))
+        {
+            return KONG_SEGMENT_OFFSET;
+        }
+
+        if (s->client_certificate != KONG_NONE
+            && s->client_certificate
+               >= seg->sections[KONG_SECTION_CERTIFICATES].n)
+        {
+            return KONG_SEGMENT_OFFSET;
+        }
+
+        if (s->ca_certificates != 0) {
+            return KONG_SEGMENT_OFFSET;
+        }
+    }
+
+    return KONG_SEGMENT_OK;
+}
+
+
+static kong_segment_rc_t
+kong_segment_regexes(const kong_segment_t *seg)
+{
+    uint32_t             i;
+    kong_str_t           s;
+    const kong_regex_t  *re;
+
+    for (i = 0; i < seg->sections[KONG_SECTION_REGEXES].n; i++) {
+        re = &seg->regexes[i];
+
+        if (re->pattern == 0 || !kong_segment_ref_ok(seg, re->pattern)) {
+            return KONG_SEGMENT_OFFSET;
+        }
+
+        s = kong_segment_str(seg, re->pattern);
+
+        if (re->hash != kong_regex_hash(re->flags, s.data, s.len)) {
+            return KONG_SEGMENT_OFFSET;
+        }
+    }
+
+    return KONG_SEGMENT_OK;
+}
+
+
+static kong_segment_rc_t
+kong_segment_endpoints(const kong_segment_t *seg)
+{
+    uint32_t                i, n;
+    const kong_endpoint_t  *e;
+
+    n = seg->sections[KONG_SECTION_ADDRESSES].n;
+
+    for (i = 0; i < seg->sections[KONG_SECTION_ENDPOINTS].n; i++) {
+        e = &seg->endpoints[i];
+
+        if ((i != 0 && e->key <= seg->endpoints[i - 1].key)
+            || e->first > n || e->n > n - e->first
+            || !kong_segment_ref_ok(seg, e->name))
+        {
+            return KONG_SEGMENT_OFFSET;
+        }
+    }
+
+    return KONG_SEGMENT_OK;
+}
+
+
+const char *
+kong_segment_strerror(kong_segment_rc_t rc)
+{
+    switch (rc) {
+    case KONG_SEGMENT_OK:
+        return "no error";
+    case KONG_SEGMENT_TRUNCATED:
+        return "the segment is truncated";
+    case KONG_SEGMENT_FOREIGN:
+        return "the file is not a segment";
+    case KONG_SEGMENT_WRONG_VERSION:
+        return "the segment has another format version";
+    case KONG_SEGMENT_WRONG_KIND:
+        return "the segment is of another kind";
+    case KONG_SEGMENT_CHECKSUM:
+        return "the segment is damaged: its checksum does not match";
+    case KONG_SEGMENT_LAYOUT:
+        return "the segment is damaged: its sections do not fit the file";
+    case KONG_SEGMENT_OFFSET:
+        return "the segment is damaged: it holds a bad offset";
+    }
+
+    return "unknown segment error";
+}
+
+
+const kong_endpoint_t *
+kong_segment_endpoint(const kong_segment_t *seg, uint64_t key)
+{
+    uint32_t                half, n;
+    const kong_endpoint_t  *e;
+
+    e = seg->endpoints;
+    n = seg->sections[KONG_SECTION_ENDPOINTS].n;
+
+    if (n == 0) {
+        return NULL;
+    }
+
+    while (n > 1) {
+        half = n / 2;
+        e = (e[half].key <= key) ? e + half : e;
+        n -= half;
+    }
+
+    return (e->key == key) ? e : NULL;
+}
+
+
+uint64_t
+kong_endpoint_key(const char *name, size_t len)
+{
+    char          buf[256];
+    size_t        i, n;
+    XXH3_state_t  state;
+
+    XXH3_INITSTATE(&state);
+    XXH3_64bits_reset(&state);
+
+    while (len != 0) {
+        n = (len < sizeof(buf)) ? len : sizeof(buf);
+
+        for (i = 0; i < n; i++) {
+            buf[i] = name[i];
+
+            if (buf[i] >= 'A' && buf[i] <= 'Z') {
+                buf[i] |= 0x20;
+            }
+        }
+
+        XXH3_64bits_update(&state, buf, n);
+        name += n;
+        len -= n;
+    }
+
+    return XXH3_64bits_digest(&state);
+}
+
+
+void
+kong_uuid_text(const uint8_t id[16], char out[37])
+{
+    unsigned  i;
+
+    static const char  hex[] = "0123456789abcdef";
+
+    for (i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10) {
+            *out++ = '-';
+        }
+
+        *out++ = hex[id[i] >> 4];
+        *out++ = hex[id[i] & 15];
+    }
+
+    *out = '\0';
+}
+
+
+int
+kong_uuid_parse(const char *text, size_t len, uint8_t out[16])
+{
+    char      ch;
+    size_t    i;
+    unsigned  n, digit;
+
+    if (len != 36) {
+        return -1;
+    }
+
+    for (i = 0, n = 0; i < len; i++) {
+        ch = text[i];
+
+        if (i == 8 || i == 13 || i == 18 || i == 23) {
+            if (ch != '-') {
+                return -1;
+            }
+
+            continue;
+        }
+
+        if (ch >= '0' && ch <= '9') {
+            digit = ch - '0';
+
+        } else if ((ch | 0x20) >= 'a' && (ch | 0x20) <= 'f') {
+            digit = (ch | 0x20) - 'a' + 10;
+
+        } else {
+            return -1;
+        }
+
+        out[n / 2] = (uint8_t) ((n & 1) ? out[n / 2] | digit : digit << 4);
+        n++;
+    }
+
+    return 0;
+}
