@@ -8,6 +8,9 @@
 #include "../ngx_http_kong.h"
 
 
+#define NGX_KONG_UPGRADE_REQUIRED  426
+
+
 static ngx_int_t ngx_http_kong_match(ngx_http_request_t *r,
     ngx_http_kong_ctx_t *ctx);
 static ngx_int_t ngx_http_kong_path(ngx_http_request_t *r,
@@ -437,7 +440,7 @@ ngx_http_kong_check_https(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx)
         return NGX_DECLINED;
     }
 
-    if (ctx->route->redirect != NGX_HTTP_UPGRADE_REQUIRED) {
+    if (ctx->route->redirect != NGX_KONG_UPGRADE_REQUIRED) {
         return ngx_http_kong_redirect(r, ctx);
     }
 
@@ -451,7 +454,7 @@ ngx_http_kong_check_https(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_http_kong_error_send(r, NGX_HTTP_UPGRADE_REQUIRED,
+    return ngx_http_kong_error_send(r, NGX_KONG_UPGRADE_REQUIRED,
                                     "Please use HTTPS protocol");
 }
 
@@ -531,6 +534,6 @@ ngx_http_kong_check_grpc(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_http_kong_error_send(r, NGX_HTTP_UPGRADE_REQUIRED,
+    return ngx_http_kong_error_send(r, NGX_KONG_UPGRADE_REQUIRED,
                                     "Please use HTTP2 protocol");
 }

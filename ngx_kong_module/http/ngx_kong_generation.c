@@ -375,10 +375,11 @@ static uint32_t
 ngx_kong_generation_newest(ngx_http_kong_main_conf_t *mcf,
     kong_segment_kind_t kind, uint32_t below, ngx_log_t *log)
 {
-    u_char     *name, *dot;
-    uint32_t    newest;
-    ngx_dir_t   dir;
-    ngx_int_t   n;
+    u_char      *name, *dot;
+    uint32_t     newest;
+    ngx_dir_t    dir;
+    ngx_int_t    n;
+    const char  *suffix;
 
     if (ngx_open_dir(&mcf->snapshots, &dir) == NGX_ERROR) {
         ngx_log_error(NGX_LOG_ERR, log, ngx_errno,
@@ -386,6 +387,7 @@ ngx_kong_generation_newest(ngx_http_kong_main_conf_t *mcf,
         return 0;
     }
 
+    suffix = kind == KONG_SEGMENT_CONFIG ? ".config" : ".endpoints";
     newest = 0;
 
     while (ngx_read_dir(&dir) == NGX_OK) {
@@ -393,10 +395,7 @@ ngx_kong_generation_newest(ngx_http_kong_main_conf_t *mcf,
         name = ngx_de_name(&dir);
         dot = (u_char *) ngx_strchr(name, '.');
 
-        if (dot == NULL
-            || ngx_strcmp(dot, kind == KONG_SEGMENT_CONFIG
-                               ? ".config" : ".endpoints") != 0)
-        {
+        if (dot == NULL || ngx_strcmp(dot, suffix) != 0) {
             continue;
         }
 
