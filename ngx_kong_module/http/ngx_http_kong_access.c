@@ -466,6 +466,7 @@ ngx_http_kong_redirect(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx)
 
     u_char           *p;
     size_t            len;
+    ngx_int_t         rc;
     kong_str_t        host;
     ngx_table_elt_t  *location;
 
@@ -498,7 +499,22 @@ ngx_http_kong_redirect(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx)
     p = ngx_cpymem(p, host.data, host.len);
     ngx_memcpy(p, r->unparsed_uri.data, r->unparsed_uri.len);
 
-    return ngx_http_kong_error_send(r, ctx->route->redirect, NULL);
+    ctx->answered = 1;
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    r->headers_out.status = ctx->route->redirect;
+    r->headers_out.content_length_n = 0;
+    ngx_str_set(&r->headers_out.content_type, "text/html; charset=UTF-8");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->header_only = 1;
+
+    ngx_http_finalize_request(r, ngx_http_send_header(r));
+
+    return NGX_DONE;
 }
 
 
