@@ -1,0 +1,774 @@
+/*
+ * publisher: the queue of one, the three steps of a pair (files, module,
+ * `current`), and the heartbeat.
+ *
+ * A pair under way is a batch: it is written by the disk's thread, told to
+ * the module, and made current by the disk's thread.  The heartbeat notices
+ * an nginx that came back (a start, a crash) and makes sure that it serves
+ * the current pair.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <event2/http.h>
+
+#include "../log.h"
+#include "publisher.h"
+
+
+#define PUBLISHER_TIMEOUT    10000     /* ms: mapping and checking a segment */
+#define PUBLISHER_RETRY      50        /* ms, doubled up to the next */
+#define PUBLISHER_RETRY_MAX  1000
+#define PUBLISHER_BEAT       1         /* s */
+#define PUBLISHER_BEAT_TIMEOUT  5000
+#define PUBLISHER_MESSAGE    512       /* bytes, three times that encoded */
+
+
+typedef struct waiter_s  waiter_t;
+
+struct waiter_s {
+    publish_done_pt   done;
+    void             *data;
+    waiter_t         *next;
+};
+
+typedef struct {
+    uint32_t        config;
+    uint32_t        endpoints;
+    segment_buf_t   c;                 /* data NULL: as it is */
+    segment_buf_t   e;
+    waiter_t       *waiters;
+    waiter_t      **last;
+} batch_t;
+
+typedef enum {
+    PUBLISHER_IDLE = 0,
+    PUBLISHER_WRITING,
+    PUBLISHER_TELLING,
+    PUBLISHER_WAITING,                 /* nginx hangs: again in a moment */
+    PUBLISHER_FINISHING
+} publisher_step_t;
+
+struct publisher_s {
+    store_t            *store;
+    offload_t          *disk;
+    control_t          *control;
+    struct event       *beat;
+    struct event       *retry;
+    struct event       *kick;
+
+    publisher_step_t    step;
+    batch_t             now;
+    batch_t             next;
+    unsigned            has_next:1;
+    unsigned            stopped:1;
+    unsigned            beating:1;
+    unsigned            again:1;       /* beat once more when it is back */
+    unsigned            alive:1;       /* the last beat was answered */
+    unsigned            told:1;        /* the current pair is served */
+    unsigned            hinted:1;      /* the log knows of the hanging */
+    unsigned            delay;
+
+    /* the disk's thread writes these between run and done only */
+    offload_job_t       job;
+    publish_rc_t        rc;
+    char                err[512];
+
+    uint32_t            config;        /* current */
+    uint32_t            endpoints;
+
+    char               *state;         /* the heartbeat's query */
+};
+
+
+static void publisher_kick(evutil_socket_t fd, short what, void *data);
+static void publisher_begin(publisher_t *p);
+static void publisher_write(void *data);
+static int publisher_write_pair(publisher_t *p, const char **err);
+static void publisher_written(void *data);
+static void publisher_tell(publisher_t *p);
+static void publisher_told(void *data, int status, const char *body,
+    size_t len);
+static void publisher_wait(publisher_t *p, int status);
+static void publisher_retry(evutil_socket_t fd, short what, void *data);
+static void publisher_commit(publisher_t *p, publish_rc_t rc);
+static void publisher_set_current(void *data);
+static void publisher_discard(void *data);
+static void publisher_finished(void *data);
+static void publisher_merge(batch_t *into, batch_t *newer);
+static void publisher_clear(batch_t *b);
+static void publisher_answer(publisher_t *p);
+static void publisher_beat(evutil_socket_t fd, short what, void *data);
+static void publisher_send_state(publisher_t *p);
+static void publisher_beaten(void *data, int status, const char *body,
+    size_t len);
+static void publisher_compare(void *data, int status, const char *body,
+    size_t len);
+static void publisher_retold(void *data, int status, const char *body,
+    size_t len);
+static uint32_t publisher_member(const char *body, const char *name);
+static void publisher_job(publisher_t *p, void (*run)(void *),
+    void (*done)(void *));
+
+
+publisher_t *
+publisher_new(struct event_base *base, store_t *store, offload_t *disk,
+    control_t *control)
+{
+    publisher_t     *p;
+    struct timeval   tv;
+
+    p = calloc(1, sizeof(publisher_t));
+    if (p == NULL) {
+        return NULL;
+    }
+
+    p->store = store;
+    p->disk = disk;
+    p->control = control;
+    p->now.last = &p->now.waiters;
+    p->next.last = &p->next.waiters;
+
+    p->beat = event_new(base, -1, EV_PERSIST, publisher_beat, p);
+    p->retry = evtimer_new(base, publisher_retry, p);
+    p->kick = evtimer_new(base, publisher_kick, p);
+
+    tv.tv_sec = PUBLISHER_BEAT;
+    tv.tv_usec = 0;
+
+    if (p->beat == NULL || p->retry == NULL || p->kick == NULL
+        || event_add(p->beat, &tv) == -1)
+    {
+        publisher_free(p);
+        return NULL;
+    }
+
+    store_current(store, &p->config, &p->endpoints);
+
+    return p;
+}
+
+
+void
+publisher_stop(publisher_t *p)
+{
+    p->stopped = 1;
+
+    (void) event_del(p->beat);
+    (void) event_del(p->retry);
+    (void) event_del(p->kick);
+}
+
+
+void
+publisher_free(publisher_t *p)
+{
+    if (p == NULL) {
+        return;
+    }
+
+    if (p->beat != NULL) {
+        event_free(p->beat);
+    }
+
+    if (p->retry != NULL) {
+        event_free(p->retry);
+    }
+
+    if (p->kick != NULL) {
+        event_free(p->kick);
+    }
+
+    publisher_clear(&p->now);
+    publisher_clear(&p->next);
+    free(p->state);
+    free(p);
+}
+
+
+int
+publisher_submit(publisher_t *p, uint32_t config, segment_buf_t *c,
+    uint32_t endpoints, segment_buf_t *e, publish_done_pt done, void *data)
+{
+    batch_t    b;
+    waiter_t  *w;
+
+    memset(&b, 0, sizeof(batch_t));
+    b.last = &b.waiters;
+
+    if (done != NULL) {
+        w = calloc(1, sizeof(waiter_t));
+        if (w == NULL) {
+            return -1;
+        }
+
+        w->done = done;
+        w->data = data;
+        b.waiters = w;
+        b.last = &w->next;
+    }
+
+    if (c != NULL) {
+        b.config = config;
+        b.c = *c;
+        c->data = NULL;
+    }
+
+    if (e != NULL) {
+        b.endpoints = endpoints;
+        b.e = *e;
+        e->data = NULL;
+    }
+
+    publisher_merge(&p->next, &b);
+    p->has_next = 1;
+
+    /* from the loop, so that a caller never sees done() inside its call */
+    event_active(p->kick, EV_TIMEOUT, 0);
+
+    return 0;
+}
+
+
+void
+publisher_current(publisher_t *p, uint32_t *config, uint32_t *endpoints)
+{
+    *config = p->config;
+    *endpoints = p->endpoints;
+}
+
+
+int
+publisher_served(publisher_t *p)
+{
+    return p->told;
+}
+
+
+void
+publisher_state(publisher_t *p, const publisher_state_t *state)
+{
+    char    *message, *text;
+    size_t   size;
+
+    /* long error texts are cut: a request line has its limit */
+    text = strndup(state->message, PUBLISHER_MESSAGE);
+    message = (text == NULL) ? NULL : evhttp_encode_uri(text);
+    free(text);
+
+    if (message == NULL) {
+        return;
+    }
+
+    size = strlen(message) + 256;
+    text = malloc(size);
+
+    if (text != NULL) {
+        (void) snprintf(text, size, "/state?pid=%ld&source=%s&ok=%u"
+                        "&message=%s&hash=%.32s&since=%.3f",
+                        (long) getpid(), state->source, state->ok, message,
+                        state->hash, state->since);
+        free(p->state);
+        p->state = text;
+    }
+
+    free(message);
+
+    publisher_send_state(p);
+}
+
+
+static void
+publisher_kick(evutil_socket_t fd, short what, void *data)
+{
+    publisher_t *p = data;
+
+    (void) fd;
+    (void) what;
+
+    if (p->stopped || !p->has_next) {
+        return;
+    }
+
+    if (p->step == PUBLISHER_WAITING) {
+        /* the pair that nginx has not taken yet goes out with this one */
+        (void) event_del(p->retry);
+        p->step = PUBLISHER_IDLE;
+    }
+
+    if (p->step == PUBLISHER_IDLE) {
+        publisher_begin(p);
+    }
+}
+
+
+static void
+publisher_begin(publisher_t *p)
+{
+    publisher_merge(&p->now, &p->next);
+    p->has_next = 0;
+
+    if (p->now.config == 0) {
+        p->now.config = p->config;
+    }
+
+    if (p->now.endpoints == 0) {
+        p->now.endpoints = p->endpoints;
+    }
+
+    p->delay = PUBLISHER_RETRY;
+    p->hinted = 0;
+    p->step = PUBLISHER_WRITING;
+    publisher_job(p, publisher_write, publisher_written);
+}
+
+
+static void
+publisher_write(void *data)
+{
+    const char   *err;
+    publisher_t  *p = data;
+
+    p->rc = PUBLISH_SERVED;
+
+    if (publisher_write_pair(p, &err) == -1) {
+        p->rc = PUBLISH_FAILED;
+        (void) snprintf(p->err, sizeof(p->err), "%s", err);
+        publisher_discard(p);
+    }
+}
+
+
+static int
+publisher_write_pair(publisher_t *p, const char **err)
+{
+    batch_t  *b;
+
+    b = &p->now;
+
+    if (b->config == 0 || b->endpoints == 0) {
+        *err = "a pair needs both a configuration and its endpoints";
+        return -1;
+    }
+
+    if (b->c.data != NULL
+        && store_write(p->store, KONG_SEGMENT_CONFIG, b->config, &b->c, err)
+           == -1)
+    {
+        return -1;
+    }
+
+    if (b->e.data != NULL
+        && store_write(p->store, KONG_SEGMENT_ENDPOINTS, b->endpoints, &b->e,
+                       err)
+           == -1)
+    {
+        return -1;
+    }
+
+    return store_stage_current(p->store, b->config, b->endpoints, err);
+}
+
+
+static void
+publisher_written(void *data)
+{
+    publisher_t *p = data;
+
+    if (p->stopped) {
+        return;
+    }
+
+    if (p->rc != PUBLISH_SERVED) {
+        publisher_answer(p);
+        return;
+    }
+
+    publisher_tell(p);
+}
+
+
+static void
+publisher_tell(publisher_t *p)
+{
+    char  target[96];
+
+    p->step = PUBLISHER_TELLING;
+
+    (void) snprintf(target, sizeof(target),
+                    "/publish?config=%" PRIu32 "&endpoints=%" PRIu32,
+                    p->now.config, p->now.endpoints);
+
+    if (control_request(p->control, "POST", target, PUBLISHER_TIMEOUT,
+                        publisher_told, p)
+        == -1)
+    {
+        publisher_wait(p, CONTROL_BROKEN);
+    }
+}
+
+
+static void
+publisher_told(void *data, int status, const char *body, size_t len)
+{
+    publisher_t *p = data;
+
+    (void) len;
+
+    if (status == 200) {
+        publisher_commit(p, PUBLISH_SERVED);
+        return;
+    }
+
+    if (status == CONTROL_ABSENT) {
+        publisher_commit(p, PUBLISH_STORED);
+        return;
+    }
+
+    if (status == 422) {
+        (void) snprintf(p->err, sizeof(p->err), "%.400s", body);
+        p->err[strcspn(p->err, "\r\n")] = '\0';
+
+        p->rc = PUBLISH_REFUSED;
+        p->step = PUBLISHER_FINISHING;
+        publisher_job(p, publisher_discard, publisher_finished);
+        return;
+    }
+
+    publisher_wait(p, status);
+}
+
+
+/* whether the workers took the pair is unknown: telling again is harmless */
+static void
+publisher_wait(publisher_t *p, int status)
+{
+    struct timeval  tv;
+
+    if (!p->hinted) {
+        p->hinted = 1;
+
+        if (status > 0) {
+            log_write(LOG_ERR, "publishing configuration %" PRIu32 ": nginx "
+                      "answered %d, trying again", p->now.config, status);
+        } else {
+            log_write(LOG_WARN, "publishing configuration %" PRIu32 ": nginx "
+                      "does not answer, trying again", p->now.config);
+        }
+    }
+
+    p->step = PUBLISHER_WAITING;
+
+    if (p->has_next) {
+        publisher_kick(-1, 0, p);
+        return;
+    }
+
+    tv.tv_sec = p->delay / 1000;
+    tv.tv_usec = p->delay % 1000 * 1000;
+
+    p->delay *= 2;
+    if (p->delay > PUBLISHER_RETRY_MAX) {
+        p->delay = PUBLISHER_RETRY_MAX;
+    }
+
+    (void) evtimer_add(p->retry, &tv);
+}
+
+
+static void
+publisher_retry(evutil_socket_t fd, short what, void *data)
+{
+    (void) fd;
+    (void) what;
+
+    publisher_tell(data);
+}
+
+
+static void
+publisher_commit(publisher_t *p, publish_rc_t rc)
+{
+    p->rc = rc;
+    p->step = PUBLISHER_FINISHING;
+    publisher_job(p, publisher_set_current, publisher_finished);
+}
+
+
+static void
+publisher_set_current(void *data)
+{
+    const char   *err;
+    publisher_t  *p = data;
+
+    if (store_set_current(p->store, p->now.config, p->now.endpoints, &err)
+        == -1)
+    {
+        (void) snprintf(p->err, sizeof(p->err), "%s", err);
+
+        if (p->rc == PUBLISH_STORED) {
+            p->rc = PUBLISH_FAILED;
+            publisher_discard(p);
+            return;
+        }
+
+        /* served all the same; only a restart of nginx would miss it */
+        log_write(LOG_ERR, "configuration %" PRIu32 " is served, but nginx "
+                  "would not start on it: %s", p->now.config, err);
+    }
+
+    store_trim(p->store, STORE_HISTORY);
+}
+
+
+static void
+publisher_discard(void *data)
+{
+    publisher_t *p = data;
+
+    if (p->now.c.data != NULL) {
+        (void) store_remove(p->store, KONG_SEGMENT_CONFIG, p->now.config);
+    }
+
+    if (p->now.e.data != NULL) {
+        (void) store_remove(p->store, KONG_SEGMENT_ENDPOINTS,
+                            p->now.endpoints);
+    }
+}
+
+
+static void
+publisher_finished(void *data)
+{
+    publisher_t *p = data;
+
+    if (p->stopped) {
+        return;
+    }
+
+    if (p->rc >= 0) {
+        p->config = p->now.config;
+        p->endpoints = p->now.endpoints;
+        p->told = (p->rc == PUBLISH_SERVED);
+    }
+
+    publisher_answer(p);
+}
+
+
+static void
+publisher_answer(publisher_t *p)
+{
+    batch_t    done;
+    waiter_t  *w;
+
+    done = p->now;
+    memset(&p->now, 0, sizeof(batch_t));
+    p->now.last = &p->now.waiters;
+    p->step = PUBLISHER_IDLE;
+
+    for (w = done.waiters; w != NULL; w = w->next) {
+        w->done(w->data, p->rc, p->rc < 0 ? p->err : NULL);
+    }
+
+    publisher_clear(&done);
+
+    if (p->has_next) {
+        publisher_kick(-1, 0, p);
+    }
+}
+
+
+/* `newer` is emptied */
+static void
+publisher_merge(batch_t *into, batch_t *newer)
+{
+    if (newer->c.data != NULL) {
+        free(into->c.data);
+        into->c = newer->c;
+        into->config = newer->config;
+    }
+
+    if (newer->e.data != NULL) {
+        free(into->e.data);
+        into->e = newer->e;
+        into->endpoints = newer->endpoints;
+    }
+
+    if (newer->waiters != NULL) {
+        *into->last = newer->waiters;
+        into->last = newer->last;
+    }
+
+    memset(newer, 0, sizeof(batch_t));
+    newer->last = &newer->waiters;
+}
+
+
+static void
+publisher_clear(batch_t *b)
+{
+    waiter_t  *w;
+
+    while ((w = b->waiters) != NULL) {
+        b->waiters = w->next;
+        free(w);
+    }
+
+    free(b->c.data);
+    free(b->e.data);
+    memset(b, 0, sizeof(batch_t));
+    b->last = &b->waiters;
+}
+
+
+static void
+publisher_beat(evutil_socket_t fd, short what, void *data)
+{
+    (void) fd;
+    (void) what;
+
+    publisher_send_state(data);
+}
+
+
+static void
+publisher_send_state(publisher_t *p)
+{
+    if (p->state == NULL || p->stopped) {
+        return;
+    }
+
+    if (p->beating) {
+        p->again = 1;
+        return;
+    }
+
+    if (control_request(p->control, "POST", p->state, PUBLISHER_BEAT_TIMEOUT,
+                        publisher_beaten, p)
+        == 0)
+    {
+        p->beating = 1;
+    }
+}
+
+
+static void
+publisher_beaten(void *data, int status, const char *body, size_t len)
+{
+    publisher_t *p = data;
+
+    (void) body;
+    (void) len;
+
+    p->beating = 0;
+
+    if (status < 200 || status > 299) {
+        p->alive = 0;
+        p->again = 0;
+        return;
+    }
+
+    if (!p->alive || !p->told) {
+        p->alive = 1;
+
+        /* an nginx that is new to us: does it serve what it should? */
+        if (p->step == PUBLISHER_IDLE && p->config != 0) {
+            (void) control_request(p->control, "GET", "/state",
+                                   PUBLISHER_BEAT_TIMEOUT,
+                                   publisher_compare, p);
+        }
+    }
+
+    if (p->again) {
+        p->again = 0;
+        publisher_send_state(p);
+    }
+}
+
+
+static void
+publisher_compare(void *data, int status, const char *body, size_t len)
+{
+    char          target[96];
+    publisher_t  *p = data;
+
+    (void) len;
+
+    if (status != 200 || p->step != PUBLISHER_IDLE) {
+        return;
+    }
+
+    if (publisher_member(body, "config") == p->config
+        && publisher_member(body, "endpoints") == p->endpoints)
+    {
+        p->told = 1;
+        return;
+    }
+
+    (void) snprintf(target, sizeof(target),
+                    "/publish?config=%" PRIu32 "&endpoints=%" PRIu32,
+                    p->config, p->endpoints);
+
+    (void) control_request(p->control, "POST", target, PUBLISHER_TIMEOUT,
+                           publisher_retold, p);
+}
+
+
+static void
+publisher_retold(void *data, int status, const char *body, size_t len)
+{
+    publisher_t *p = data;
+
+    (void) len;
+
+    if (p->step != PUBLISHER_IDLE) {
+        return;
+    }
+
+    if (status == 200) {
+        p->told = 1;
+        return;
+    }
+
+    if (status == 422) {
+        /* said once; the next beat of a new nginx asks again */
+        p->told = 1;
+        log_write(LOG_ERR, "nginx refused the current configuration "
+                  "%" PRIu32 ": %.*s", p->config,
+                  (int) strcspn(body, "\r\n"), body);
+    }
+}
+
+
+/* {"config":12,"endpoints":3,...}: written by the module, flat */
+static uint32_t
+publisher_member(const char *body, const char *name)
+{
+    char         key[32];
+    const char  *p;
+
+    (void) snprintf(key, sizeof(key), "\"%s\":", name);
+
+    p = strstr(body, key);
+    if (p == NULL) {
+        return 0;
+    }
+
+    return (uint32_t) strtoul(p + strlen(key), NULL, 10);
+}
+
+
+static void
+publisher_job(publisher_t *p, void (*run)(void *), void (*done)(void *))
+{
+    p->job.run = run;
+    p->job.done = done;
+    p->job.data = p;
+
+    offload_run(p->disk, &p->job);
+}

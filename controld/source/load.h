@@ -1,0 +1,79 @@
+/*
+ * load: one run from a text to a configuration and its segment: read, hash,
+ * parse, validate, compile, verify.  load_run() touches nothing but its load
+ * and may therefore run in a thread.
+ *
+ * A generation is what a good load leaves behind: the configuration and what
+ * the Admin API needs to read it.  Its references are counted by the main
+ * thread alone.
+ */
+
+#ifndef KONG_LOAD_H
+#define KONG_LOAD_H
+
+#include "../compile/compile.h"
+#include "declarative.h"
+
+
+typedef struct {
+    config_t       *config;
+    uint32_t        number;        /* of the config segment */
+    value_t      ***sorted;        /* by table: its rows by ascending id */
+    unsigned        refs;
+} generation_t;
+
+typedef enum {
+    LOAD_OK = 0,
+    LOAD_UNCHANGED,                /* the text has the known hash */
+    LOAD_INVALID                   /* errors is filled */
+} load_rc_t;
+
+typedef struct load_s  load_t;
+
+/*
+ * What to load: `path`, else `doc`, else `text`.  `prepare`, when set, runs
+ * first, in the thread, and may choose between them (the body of a request);
+ * it returns -1 when there is nothing to load, with status and body set.
+ */
+struct load_s {
+    arena_t               *arena;
+    const char            *path;
+    const char            *text;
+    size_t                 len;
+    value_t               *doc;
+    declarative_syntax_t   syntax;
+    declarative_opts_t     opts;
+    uint32_t               number;
+    char                   known[33];    /* "" = load in any case */
+    unsigned               compile:1;    /* make the segment */
+    unsigned               entities:1;   /* make `body` of a good load */
+    const char            *as_hash;      /* the hash to bear; NULL = own */
+    int                  (*prepare)(load_t *l);
+    void                  *data;
+
+    /* the outcome */
+    load_rc_t              rc;
+    generation_t          *generation;
+    segment_buf_t          segment;
+    declarative_errors_t   errors;
+    const char            *report;       /* all errors, a line each */
+    const char            *first;        /* the first as one sentence */
+    int                    status;       /* of prepare() */
+    const char            *body;         /* JSON text */
+    size_t                 body_len;
+};
+
+
+load_t *load_new(void);
+void load_free(load_t *l);
+void load_run(load_t *l);
+
+void generation_get(generation_t *g);
+void generation_put(generation_t *g);          /* NULL is fine */
+
+/* names in services that must be resolved, each once, lower case; NULL-ended
+ * array from `a` */
+const char *const *generation_hosts(arena_t *a, const generation_t *g,
+    size_t *n);
+
+#endif
