@@ -47,6 +47,8 @@ struct ngx_kong_map_s {
     kong_segment_t          seg;
     ngx_pool_t             *pool;
     ngx_http_kong_rt_t    **services;    /* config: by index, made lazily */
+    ngx_http_kong_rt_t    **confs;       /* their table, by settings; NULL
+                                            until the first request */
     struct ngx_kong_regex_s  **regexes;  /* config: by index, made lazily */
     ngx_uint_t             *rr;          /* endpoints: round robin positions */
 };
@@ -102,6 +104,7 @@ typedef struct {
     in_port_t               port;        /* listening port, mapped */
     u_char                  request_id[32];
 
+    ngx_str_t               host;        /* Host header sent upstream */
     ngx_msec_t              proxy_start; /* ngx_current_msec when the request
                                             was handed to the upstream */
     unsigned                https:1;     /* scheme of the connection */
@@ -199,6 +202,13 @@ ngx_int_t ngx_http_kong_request_create(ngx_http_request_t *r,
 char *ngx_http_kong_balancer(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_kong_keepalive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 void *ngx_http_kong_create_srv_conf(ngx_conf_t *cf);
+/* after all init_main_conf handlers: newer nginx puts its own keepalive in
+ * front of every upstream block's balancer, this takes ours back */
+ngx_int_t ngx_http_kong_balancer_init(ngx_conf_t *cf);
+/* NGX_OK when the service has an address; else NGX_DECLINED with the answer
+ * that the client gets.  For the access phase, before proxying */
+ngx_int_t ngx_http_kong_balancer_check(ngx_http_request_t *r,
+    ngx_http_kong_ctx_t *ctx, ngx_uint_t *status, const char **text);
 /* NGX_OK, or NGX_DECLINED with what to answer: the name did not resolve */
 ngx_int_t ngx_http_kong_balancer_check(ngx_http_request_t *r,
     ngx_http_kong_ctx_t *ctx, ngx_uint_t *status, const char **text);
