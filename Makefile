@@ -15,6 +15,7 @@ NGINX     ?= /usr/sbin/nginx
 CC        := gcc
 CLANG     := clang
 JOBS      ?= 4
+Q         := $(if $(V),,@)
 
 B := $(if $(SAN),build-asan,build)
 
@@ -44,7 +45,7 @@ HARDEN   := -fstack-protector-strong -fstack-clash-protection \
             -D_FORTIFY_SOURCE=2
 
 CFLAGS_ALL  := -std=gnu11 -O2 -g -fPIE $(WARNINGS) $(PKG_CFLAGS) -I. \
-               -D_GNU_SOURCE $(if $(SAN),$(SANITIZE),$(HARDEN)) $(CFLAGS)
+               $(if $(SAN),$(SANITIZE),$(HARDEN)) $(CFLAGS)
 LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -Wl,--as-needed \
                $(if $(SAN),$(SANITIZE)) $(LDFLAGS)
 LIBS        := $(PKG_LIBS) -lm -lpthread
@@ -76,6 +77,7 @@ help:
 	@echo
 	@echo 'NGINX_SRC=DIR      also build the module for that nginx source tree'
 	@echo 'SAN=1              build with ASan and UBSan into build-asan/'
+	@echo 'V=1                show the commands'
 	@echo 'T="t/cli/*.t"      make test: only these files'
 
 
@@ -84,18 +86,21 @@ help:
 daemon: $(B)/kong $(B)/controld
 
 $(B)/kong: $(B)/obj/controld/main.o $(B)/libkong.a
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+	@echo '  LD   $@'
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 $(B)/controld: $(B)/kong
-	ln -sf kong $@
+	$(Q)ln -sf kong $@
 
 $(B)/libkong.a: $(LIB_OBJS)
+	@echo '  AR   $@'
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 $(B)/obj/%.o: %.c Makefile
+	@echo '  CC   $<'
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 
 # the module, for the installed nginx and for the tree in NGINX_SRC
@@ -109,11 +114,13 @@ endif
 module: $(MODULE) $(OTHER_MODULE)
 
 $(MODULE): $(MODULE_FILES) scripts/build-module
-	SAN=$(SAN) scripts/build-module $(B)/nginx $@
+	@echo '  MOD  $@'
+	$(Q)SAN=$(SAN) scripts/build-module $(B)/nginx $@
 
 ifneq ($(NGINX_SRC),)
 $(OTHER_MODULE): $(MODULE_FILES) scripts/build-module
-	SAN=$(SAN) scripts/build-module $(@D)/objs $@ $(NGINX_SRC)
+	@echo '  MOD  $@'
+	$(Q)SAN=$(SAN) scripts/build-module $(@D)/objs $@ $(NGINX_SRC)
 endif
 
 
@@ -123,30 +130,35 @@ unit: $(UNIT)
 
 $(B)/unit/%: $(B)/obj/t/unit/%.o $(B)/libkong.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
+	@echo '  LD   $@'
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
 
 bench-programs: $(BENCH)
 
 $(B)/bench_%: $(B)/obj/scripts/bench_%.o $(B)/libkong.a
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+	@echo '  LD   $@'
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 # fuzz targets: clang, with coverage in everything they call
-FUZZ_CFLAGS := -std=gnu11 -O1 -g $(PKG_CFLAGS) -I. -D_GNU_SOURCE \
+FUZZ_CFLAGS := -std=gnu11 -O1 -g $(PKG_CFLAGS) -I. \
                -fsanitize=fuzzer-no-link,address,undefined \
                -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 fuzz: $(FUZZ)
 
 $(B)/fuzz/obj/%.o: %.c Makefile
+	@echo '  CC   $< (fuzz)'
 	@mkdir -p $(@D)
-	$(CLANG) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/fuzz/libkong.a: $(LIB_SRCS:%.c=$(B)/fuzz/obj/%.o)
+	@echo '  AR   $@'
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 $(B)/fuzz/fuzz_%: $(B)/fuzz/obj/t/fuzz/fuzz_%.o $(B)/fuzz/libkong.a
-	$(CLANG) -fsanitize=fuzzer,address,undefined -Wl,--as-needed \
+	@echo '  LD   $@'
+	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -Wl,--as-needed \
 	    -o $@ $^ $(LIBS)
 
 .PRECIOUS: $(B)/obj/%.o $(B)/fuzz/obj/%.o
