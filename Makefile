@@ -45,7 +45,7 @@ HARDEN   := -fstack-protector-strong -fstack-clash-protection \
             -D_FORTIFY_SOURCE=2
 
 CFLAGS_ALL  := -std=gnu11 -O2 -g -fPIE $(WARNINGS) $(PKG_CFLAGS) -I. \
-               $(if $(SAN),$(SANITIZE),$(HARDEN)) $(CFLAGS)
+               -D_GNU_SOURCE $(if $(SAN),$(SANITIZE),$(HARDEN)) $(CFLAGS)
 LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -Wl,--as-needed \
                $(if $(SAN),$(SANITIZE)) $(LDFLAGS)
 LIBS        := $(PKG_LIBS) -lm -lpthread
@@ -140,7 +140,7 @@ $(B)/bench_%: $(B)/obj/scripts/bench_%.o $(B)/libkong.a
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 # fuzz targets: clang, with coverage in everything they call
-FUZZ_CFLAGS := -std=gnu11 -O1 -g $(PKG_CFLAGS) -I. \
+FUZZ_CFLAGS := -std=gnu11 -O1 -g $(PKG_CFLAGS) -I. -D_GNU_SOURCE \
                -fsanitize=fuzzer-no-link,address,undefined \
                -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
