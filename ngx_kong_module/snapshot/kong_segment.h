@@ -172,6 +172,13 @@ typedef enum {
     KONG_SECTION_ADDRESSES,          /* kong_address_t[] */
     KONG_SECTION_CERTIFICATES,
     KONG_SECTION_SNIS,
+    KONG_SECTION_VALUES,             /* kong_plugin.h, as are the following */
+    KONG_SECTION_PLUGIN_TYPES,
+    KONG_SECTION_PLUGINS,
+    KONG_SECTION_CHAINS,
+    KONG_SECTION_CONSUMER_PLUGINS,
+    KONG_SECTION_CONSUMERS,
+    KONG_SECTION_CREDENTIALS,
     KONG_SECTION_MAX = 32
 } kong_section_id_t;
 
