@@ -342,6 +342,10 @@ ngx_http_kong_init(ngx_conf_t *cf)
 
     *h = ngx_http_kong_access_handler;
 
+    if (ngx_http_kong_balancer_init(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_http_kong_headers_init(cf);
 }
 
