@@ -187,6 +187,7 @@ struct schema_ctx_s {
     unsigned           update;      /* PATCH: messages say "when updating" */
     unsigned           transform;   /* _transform: hash passwords ... */
     void              *data;        /* of the caller */
+    unsigned           partial;     /* absent required fields are no errors */
 };
 
 

@@ -17,7 +17,6 @@
 #define VALUE_SMALL  32
 
 
-static uint32_t value_hash(const char *key, size_t len);
 static uint32_t *value_index(const value_t *object);
 static size_t value_index_size(uint32_t cap);
 static void value_index_add(value_t *object, uint32_t i);
@@ -202,9 +201,19 @@ value_putn(arena_t *a, value_t *object, const char *key, size_t len)
         return &m->value;
     }
 
+    return value_add(a, object, key, len, hash);
+}
+
+
+value_t *
+value_add(arena_t *a, value_t *object, const char *key, size_t len,
+    uint32_t hash)
+{
+    member_t  *m;
+
     if (object->len == object->cap) {
-        value_grow_members(a, object, object->cap == 0 ? 4
-                                                       : object->cap * 2);
+        value_grow_members(a, object,
+                           object->cap == 0 ? 4 : object->cap * 2);
     }
 
     m = &object->u.members[object->len++];
@@ -218,6 +227,22 @@ value_putn(arena_t *a, value_t *object, const char *key, size_t len)
     }
 
     return &m->value;
+}
+
+
+value_t *
+value_get_hashed(const value_t *object, const char *key, size_t len,
+    uint32_t hash)
+{
+    member_t  *m;
+
+    if (object == NULL || object->kind != VALUE_OBJECT || object->len == 0) {
+        return NULL;
+    }
+
+    m = value_find(object, key, len, hash);
+
+    return m == NULL ? NULL : &m->value;
 }
 
 
@@ -388,7 +413,7 @@ value_seed_init(void)
 
 /* FNV-1a with a final mix: keys are short */
 
-static uint32_t
+uint32_t
 value_hash(const char *key, size_t len)
 {
     size_t    i;

@@ -89,6 +89,12 @@ value_t *value_getn(const value_t *object, const char *key, size_t len);
 value_t *value_put(arena_t *a, value_t *object, const char *key);
 value_t *value_putn(arena_t *a, value_t *object, const char *key, size_t len);
 void value_remove(value_t *object, const char *key);
+/* appends a key that is known to be absent; `hash` from value_hash() */
+value_t *value_add(arena_t *a, value_t *object, const char *key, size_t len,
+    uint32_t hash);
+value_t *value_get_hashed(const value_t *object, const char *key, size_t len,
+    uint32_t hash);
+uint32_t value_hash(const char *key, size_t len);
 /* room for n members in all: spares an object of known size its growth */
 void value_reserve(arena_t *a, value_t *object, size_t n);
 
