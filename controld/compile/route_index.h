@@ -1,0 +1,67 @@
+/*
+ * route_index: rules of routes -> the sections INDEX and PREDICATES, and the
+ * list of regexes they use.  Takes plain structs, so that tests and
+ * benchmarks need no configuration; config.c fills them from entities.
+ *
+ * Order and meaning are those of Kong's router flavor
+ * "traditional_compatible".
+ */
+
+#ifndef KONG_ROUTE_INDEX_H
+#define KONG_ROUTE_INDEX_H
+
+#include "../../ngx_kong_module/snapshot/kong_segment.h"
+
+
+typedef struct {
+    kong_str_t         name;
+    const kong_str_t  *values;       /* "~*" in front: a regex */
+    uint32_t           n_values;
+} route_header_t;
+
+/* strings are the caller's and are only read */
+typedef struct {
+    uint8_t                id[16];
+    uint32_t               route;          /* its index in the segment */
+    int32_t                regex_priority;
+    const kong_str_t      *hosts;          /* as configured, with ports */
+    const kong_str_t      *paths;          /* "~" in front: a regex */
+    const kong_str_t      *methods;
+    const kong_str_t      *snis;
+    const route_header_t  *headers;
+    uint32_t               n_hosts;
+    uint32_t               n_paths;
+    uint32_t               n_methods;
+    uint32_t               n_snis;
+    uint32_t               n_headers;
+    unsigned               has_hosts:1;    /* hosts is given, if only as an
+                                              empty list */
+} route_rule_t;
+
+typedef struct {
+    kong_str_t             pattern;
+    uint32_t               flags;          /* KONG_REGEX_* */
+} route_regex_t;
+
+/* malloc'ed; route_index_release() frees it */
+typedef struct {
+    uint8_t               *index;
+    size_t                 index_size;
+    uint8_t               *predicates;
+    size_t                 predicates_size;
+    uint32_t               n_rules;        /* PREDICATES.n */
+    route_regex_t         *regexes;
+    uint32_t               n_regexes;
+    uint32_t              *rules;          /* one a rule: kong_route_t's
+                                              predicates */
+    char                  *text;           /* of the regexes */
+} route_index_t;
+
+
+/* 0, or -1: *err is a sentence without a full stop, and *bad the number of
+ * the rule that it concerns (n when it concerns none) */
+int route_index_build(const route_rule_t *rules, size_t n,
+    route_index_t *out, size_t *bad, const char **err);
+void route_index_release(route_index_t *ri);
+
+#endif

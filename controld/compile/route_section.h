@@ -1,0 +1,21 @@
+/*
+ * route_section: the index, the predicates and the regexes of a list of
+ * rules, as sections of a segment.
+ */
+
+#ifndef KONG_ROUTE_SECTION_H
+#define KONG_ROUTE_SECTION_H
+
+#include "route_index.h"
+#include "writer.h"
+
+
+/*
+ * Adds the sections REGEXES, PREDICATES and INDEX, and fills in `predicates`
+ * of the routes (the records of the section ROUTES) that the rules name.
+ * Errors as route_index_build().
+ */
+int route_section_write(writer_t *w, kong_route_t *routes,
+    const route_rule_t *rules, size_t n, size_t *bad, const char **err);
+
+#endif

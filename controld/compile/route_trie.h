@@ -1,0 +1,36 @@
+/*
+ * route_trie: the byte tries of the index, one a host bucket.
+ */
+
+#ifndef KONG_ROUTE_TRIE_H
+#define KONG_ROUTE_TRIE_H
+
+#include "bytes.h"
+
+
+/* a candidate and the path prefix at whose node it hangs */
+typedef struct {
+    const char         *key;
+    uint32_t            len;
+    uint32_t            rank;
+    uint32_t            target;
+    uint32_t            bucket;
+} trie_item_t;
+
+typedef struct trie_elt_s  trie_elt_t;
+
+typedef struct {
+    bytes_t            *out;
+    trie_elt_t         *elts;        /* room for the largest trie */
+    bytes_t             kids;        /* children of the nodes under way */
+    const trie_item_t  *bad;         /* set when the trie is too deep */
+} trie_builder_t;
+
+
+/* max: items of the largest trie.  0 or -1, out of memory */
+int trie_init(trie_builder_t *tb, bytes_t *out, size_t max);
+/* appends the trie of n > 0 items to *out.  -1: tb->bad is too deep */
+int trie_build(trie_builder_t *tb, const trie_item_t *items, size_t n);
+void trie_release(trie_builder_t *tb);
+
+#endif
