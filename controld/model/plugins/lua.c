@@ -7,6 +7,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,9 @@
 
 /* a chunk cannot make the parser take more memory than this */
 #define LUA_MEMORY_MAX  (64 * 1024 * 1024)
+
+/* bytes of a message that are kept: it quotes the token that it stumbled on */
+#define LUA_ERROR_MAX   1024
 
 /* the first byte of every compiled chunk (LUA_SIGNATURE) */
 #define LUA_COMPILED    '\033'
@@ -44,6 +48,8 @@ const char *
 lua_source_error(schema_ctx_t *ctx, const char *text, size_t len,
     const char *chunk)
 {
+    int          rc;
+    char         message[LUA_ERROR_MAX];
     size_t       used;
     lua_State   *L;
     const char  *err;
@@ -59,16 +65,19 @@ lua_source_error(schema_ctx_t *ctx, const char *text, size_t len,
         return "not enough memory";
     }
 
-    err = NULL;
+    rc = luaL_loadbuffer(L, text, len, (chunk != NULL) ? chunk : text);
 
-    if (luaL_loadbuffer(L, text, len, (chunk != NULL) ? chunk : text) != 0) {
+    if (rc != 0) {
         err = lua_tostring(L, -1);
-        err = arena_printf(ctx->arena, "%s", (err != NULL) ? err : "invalid");
+        (void) snprintf(message, sizeof(message), "%s",
+                        (err != NULL) ? err : "invalid source");
     }
 
+    /* the arena may jump when memory is short: the state goes first */
     lua_close(L);
 
-    return err;
+    return (rc == 0) ? NULL : arena_strndup(ctx->arena, message,
+                                            strlen(message));
 }
 
 

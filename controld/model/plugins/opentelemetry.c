@@ -95,7 +95,7 @@ opentelemetry_expand_endpoint(schema_ctx_t *ctx, value_t *record,
     url = *given;
     slot = value_put(ctx->arena, record, "traces_endpoint");
 
-    if (value_is_null(slot)) {
+    if (slot->kind == VALUE_NULL) {
         *slot = url;
     }
 }
