@@ -1,0 +1,845 @@
+/*
+ * The request that the upstream gets: request line and all headers, written
+ * at once into one buffer that takes the place of the one nginx's proxy
+ * module built (the location tells it to pass no headers, so that its own is
+ * short).  The buffers of the body behind it stay the proxy module's.
+ *
+ * A first pass over the client's headers adds up an upper bound of the length
+ * and finds Connection; the second one copies.  Hop-by-hop headers are left
+ * out, and so is what the client names in Connection, but never a header that
+ * frames the message or that we set: those are told apart before.
+ */
+
+#include "ngx_http_kong_upstream.h"
+
+
+#define NGX_HTTP_KONG_CONNECTIONS  4     /* Connection headers looked at */
+
+/* what happens to a header of the client */
+typedef enum {
+    ngx_http_kong_pass = 0,
+    ngx_http_kong_drop,
+    ngx_http_kong_te,
+    ngx_http_kong_xff,
+    ngx_http_kong_via,
+    ngx_http_kong_id,
+
+    /* a trusted peer's value is taken over */
+    ngx_http_kong_proto,
+    ngx_http_kong_host,
+    ngx_http_kong_port,
+    ngx_http_kong_path,
+    ngx_http_kong_prefix,
+    ngx_http_kong_last
+} ngx_http_kong_action_t;
+
+typedef struct {
+    ngx_http_request_t   *request;
+    ngx_http_kong_ctx_t  *ctx;
+
+    ngx_str_t             peer;          /* address of the direct peer */
+    kong_str_t            service_path;
+    ngx_str_t             raw;           /* request target without query */
+    ngx_str_t             query;         /* with its "?", may be only that */
+    ngx_str_t             prefix;        /* X-Forwarded-Prefix, not escaped */
+
+    ngx_table_elt_t      *connection[NGX_HTTP_KONG_CONNECTIONS];
+    ngx_uint_t            n_connection;  /* those that name headers */
+    ngx_table_elt_t      *first[ngx_http_kong_last];
+
+    unsigned              websocket:1;
+    unsigned              id:1;          /* we send X-Kong-Request-Id */
+    unsigned              trailers:1;
+    unsigned              xffs:1;        /* more than one */
+    unsigned              vias:1;
+} ngx_http_kong_head_t;
+
+
+static void ngx_http_kong_head_init(ngx_http_kong_head_t *head,
+    ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx);
+static void ngx_http_kong_head_uri(ngx_http_kong_head_t *head);
+static void ngx_http_kong_head_host(ngx_http_kong_head_t *head);
+static size_t ngx_http_kong_head_length(ngx_http_kong_head_t *head);
+static void ngx_http_kong_head_connection(ngx_http_kong_head_t *head,
+    ngx_table_elt_t *h);
+static u_char *ngx_http_kong_head_line(ngx_http_kong_head_t *head, u_char *p);
+static u_char *ngx_http_kong_head_copy(ngx_http_kong_head_t *head, u_char *p);
+static ngx_http_kong_action_t ngx_http_kong_head_action(ngx_table_elt_t *h);
+static ngx_uint_t ngx_http_kong_head_special(ngx_http_kong_head_t *head,
+    ngx_table_elt_t *h);
+static ngx_uint_t ngx_http_kong_head_named(ngx_http_kong_head_t *head,
+    ngx_table_elt_t *h);
+static ngx_uint_t ngx_http_kong_head_token(ngx_str_t *list, u_char *name,
+    size_t len);
+static u_char *ngx_http_kong_head_forwarded(ngx_http_kong_head_t *head,
+    u_char *p);
+static u_char *ngx_http_kong_head_prefix(ngx_http_kong_head_t *head,
+    u_char *p);
+static u_char *ngx_http_kong_head_list(ngx_http_kong_head_t *head, u_char *p,
+    ngx_http_kong_action_t action, ngx_uint_t many);
+static u_char *ngx_http_kong_head_framing(ngx_http_kong_head_t *head,
+    u_char *p);
+
+
+#define ngx_http_kong_put(p, text)                                           \
+    ngx_cpymem(p, text, sizeof(text) - 1)
+
+#define ngx_http_kong_put_str(p, s)                                          \
+    ngx_cpymem(p, (s).data, (s).len)
+
+#define ngx_http_kong_is(h, name)                                            \
+    (ngx_memcmp((h)->lowcase_key, name, sizeof(name) - 1) == 0)
+
+/* all constant text that a head may hold, and numbers */
+#define NGX_HTTP_KONG_HEAD_TEXT                                              \
+    (sizeof("  HTTP/1.1" CRLF                                                \
+            "Host: " CRLF                                                    \
+            "Connection: keep-alive, Upgrade" CRLF                           \
+            "Upgrade: websocket" CRLF                                        \
+            "X-Forwarded-For: , " CRLF                                       \
+            "X-Forwarded-Proto: https" CRLF                                  \
+            "X-Forwarded-Host: " CRLF                                        \
+            "X-Forwarded-Port: 65535" CRLF                                   \
+            "X-Forwarded-Path: " CRLF                                        \
+            "X-Forwarded-Prefix: " CRLF                                      \
+            "X-Real-IP: " CRLF                                               \
+            "Via: , 1.1 " NGX_KONG_SERVER CRLF                               \
+            "X-Kong-Request-Id: " CRLF                                       \
+            "TE: trailers" CRLF                                              \
+            "Transfer-Encoding: chunked" CRLF                                \
+            "Content-Length: " CRLF                                          \
+            CRLF)                                                            \
+     + 32 + NGX_OFF_T_LEN)
+
+
+ngx_int_t
+ngx_http_kong_request_create(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx)
+{
+    u_char                *p;
+    size_t                 len;
+    ngx_buf_t             *b;
+    ngx_http_kong_head_t   head;
+
+    ngx_http_kong_head_init(&head, r, ctx);
+
+    if (ngx_http_kong_peer_text(r, &head.peer) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    len = ngx_http_kong_head_length(&head);
+
+    p = ngx_pnalloc(r->pool, len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    b = r->upstream->request_bufs->buf;
+
+    b->start = p;
+    b->pos = p;
+
+    p = ngx_http_kong_head_line(&head, p);
+    p = ngx_http_kong_head_copy(&head, p);
+    p = ngx_http_kong_head_forwarded(&head, p);
+    p = ngx_http_kong_head_framing(&head, p);
+
+    b->last = p;
+    b->end = b->start + len;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "kong request head:%N\"%*s\"",
+                   (size_t) (b->last - b->pos), b->pos);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_kong_head_init(ngx_http_kong_head_t *head, ngx_http_request_t *r,
+    ngx_http_kong_ctx_t *ctx)
+{
+    ngx_str_t                 *upgrade;
+    ngx_http_kong_loc_conf_t  *klcf;
+
+    klcf = ngx_http_get_module_loc_conf(r, ngx_http_kong_module);
+
+    ngx_memzero(head, sizeof(ngx_http_kong_head_t));
+
+    head->request = r;
+    head->ctx = ctx;
+
+    if (klcf->headers_upstream & NGX_KONG_H_REQUEST_ID) {
+        ngx_http_kong_request_id(r, ctx);
+        head->id = 1;
+    }
+
+    if (r->headers_in.upgrade != NULL) {
+        upgrade = &r->headers_in.upgrade->value;
+
+        if (upgrade->len == sizeof("websocket") - 1
+            && ngx_strncasecmp(upgrade->data, (u_char *) "websocket",
+                               sizeof("websocket") - 1)
+               == 0
+            && r->http_version < NGX_HTTP_VERSION_20)
+        {
+            head->websocket = 1;
+
+        } else {
+            /* it is not sent, so a 101 would be no answer to it */
+            r->headers_in.upgrade = NULL;
+        }
+    }
+
+    ngx_http_kong_head_uri(head);
+    ngx_http_kong_head_host(head);
+}
+
+
+static void
+ngx_http_kong_head_uri(ngx_http_kong_head_t *head)
+{
+    u_char               *p, *last;
+    ngx_http_request_t   *r;
+    ngx_http_kong_ctx_t  *ctx;
+
+    r = head->request;
+    ctx = head->ctx;
+
+    head->service_path = kong_segment_str(&ctx->generation->config->seg,
+                                          ctx->service->path);
+
+    head->raw = r->unparsed_uri;
+    last = head->raw.data + head->raw.len;
+
+    if (head->raw.len > 1) {
+        p = ngx_strlchr(head->raw.data + 1, last, '?');
+        if (p != NULL) {
+            head->raw.len = p - head->raw.data;
+        }
+    }
+
+    if (r->args.len != 0) {
+        head->query = r->args;
+
+    } else if (head->raw.len + 1 == r->unparsed_uri.len) {
+        /* an empty query, without a fragment behind it */
+        ngx_str_set(&head->query, "");
+    }
+
+    if ((ctx->route->flags & KONG_ROUTE_STRIP_PATH)
+        && ctx->match.has_path
+        && !(ctx->match.path_len == 1 && ctx->path.data[0] == '/'))
+    {
+        head->prefix.data = ctx->path.data;
+        head->prefix.len = ngx_min(ctx->match.path_len, ctx->path.len);
+    }
+}
+
+
+/*
+ * A balancer whose targets have host names of their own will set ctx->host
+ * before a retry and have the head built again.
+ */
+
+static void
+ngx_http_kong_head_host(ngx_http_kong_head_t *head)
+{
+    kong_str_t            host;
+    ngx_http_request_t   *r;
+    ngx_http_kong_ctx_t  *ctx;
+
+    r = head->request;
+    ctx = head->ctx;
+
+    if ((ctx->route->flags & KONG_ROUTE_PRESERVE_HOST)
+        && r->headers_in.host != NULL
+        && r->headers_in.host->value.len != 0)
+    {
+        ctx->host = r->headers_in.host->value;
+        return;
+    }
+
+    host = kong_segment_str(&ctx->generation->config->seg,
+                            ctx->service->host_header);
+
+    ctx->host.data = (u_char *) host.data;
+    ctx->host.len = host.len;
+}
+
+
+static size_t
+ngx_http_kong_head_length(ngx_http_kong_head_t *head)
+{
+    size_t                len;
+    ngx_uint_t            i;
+    kong_str_t            path;
+    ngx_list_part_t      *part;
+    ngx_table_elt_t      *h;
+    ngx_http_request_t   *r;
+
+    r = head->request;
+
+    path.data = (char *) head->ctx->path.data;
+    path.len = head->ctx->path.len;
+
+    len = NGX_HTTP_KONG_HEAD_TEXT
+          + r->method_name.len
+          + kong_path_upstream_max(head->service_path, path)
+          + 1 + head->query.len
+          + head->ctx->host.len
+          + ngx_max(head->peer.len, r->connection->addr_text.len)
+          + r->connection->addr_text.len
+          + r->headers_in.server.len
+          + head->raw.len
+          + 3 * head->prefix.len;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            len += h[i].key.len + h[i].value.len + sizeof(": " CRLF) - 1;
+
+            if (h[i].key.len == sizeof("Connection") - 1
+                && ngx_http_kong_is(&h[i], "connection"))
+            {
+                ngx_http_kong_head_connection(head, &h[i]);
+            }
+        }
+    }
+
+    if (r->headers_in.server.len == 0) {
+        len += ((ngx_http_core_srv_conf_t *) ngx_http_get_module_srv_conf(r,
+                               ngx_http_core_module))->server_name.len;
+    }
+
+    return len;
+}
+
+
+/* remembers the header unless it says nothing about other headers */
+
+static void
+ngx_http_kong_head_connection(ngx_http_kong_head_t *head, ngx_table_elt_t *h)
+{
+    ngx_str_t  *value;
+
+    value = &h->value;
+
+    if ((value->len == 5
+         && ngx_strncasecmp(value->data, (u_char *) "close", 5) == 0)
+        || (value->len == 7
+            && ngx_strncasecmp(value->data, (u_char *) "upgrade", 7) == 0)
+        || (value->len == 10
+            && ngx_strncasecmp(value->data, (u_char *) "keep-alive", 10)
+               == 0))
+    {
+        return;
+    }
+
+    if (head->n_connection < NGX_HTTP_KONG_CONNECTIONS) {
+        head->connection[head->n_connection++] = h;
+    }
+}
+
+
+static u_char *
+ngx_http_kong_head_line(ngx_http_kong_head_t *head, u_char *p)
+{
+    u_char               *uri;
+    kong_str_t            path;
+    ngx_http_request_t   *r;
+    ngx_http_kong_ctx_t  *ctx;
+
+    r = head->request;
+    ctx = head->ctx;
+
+    path.data = (char *) ctx->path.data;
+    path.len = ctx->path.len;
+
+    p = ngx_http_kong_put_str(p, r->method_name);
+    *p++ = ' ';
+
+    uri = p;
+
+    p += kong_path_upstream(head->service_path, path,
+                            ctx->route->flags & KONG_ROUTE_STRIP_PATH,
+                            ctx->match.has_path, ctx->match.path_len,
+                            (char *) p);
+
+    if (head->query.data != NULL) {
+        *p++ = '?';
+        p = ngx_http_kong_put_str(p, head->query);
+    }
+
+    /* for nginx's error log */
+    r->upstream->uri.data = uri;
+    r->upstream->uri.len = p - uri;
+
+    p = ngx_http_kong_put(p, " HTTP/1.1" CRLF "Host: ");
+    p = ngx_http_kong_put_str(p, ctx->host);
+
+    if (head->websocket) {
+        return ngx_http_kong_put(p, CRLF "Connection: keep-alive, Upgrade"
+                                    CRLF "Upgrade: websocket" CRLF);
+    }
+
+    return ngx_http_kong_put(p, CRLF "Connection: keep-alive" CRLF);
+}
+
+
+static u_char *
+ngx_http_kong_head_copy(ngx_http_kong_head_t *head, u_char *p)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    for (part = &head->request->headers_in.headers.part;
+         part;
+         part = part->next)
+    {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].hash == 0
+                || ngx_http_kong_head_special(head, &h[i])
+                || (head->n_connection != 0
+                    && ngx_http_kong_head_named(head, &h[i])))
+            {
+                continue;
+            }
+
+            p = ngx_http_kong_put_str(p, h[i].key);
+            *p++ = ':'; *p++ = ' ';
+            p = ngx_http_kong_put_str(p, h[i].value);
+            *p++ = CR; *p++ = LF;
+        }
+    }
+
+    return p;
+}
+
+
+static ngx_http_kong_action_t
+ngx_http_kong_head_action(ngx_table_elt_t *h)
+{
+    switch (h->key.len) {
+
+    case 2:
+        return ngx_http_kong_is(h, "te") ? ngx_http_kong_te
+                                         : ngx_http_kong_pass;
+    case 3:
+        return ngx_http_kong_is(h, "via") ? ngx_http_kong_via
+                                          : ngx_http_kong_pass;
+    case 4:
+        return ngx_http_kong_is(h, "host");
+
+    case 5:
+        return ngx_http_kong_is(h, "proxy");
+
+    case 6:
+        return ngx_http_kong_is(h, "expect");
+
+    case 7:
+        return ngx_http_kong_is(h, "upgrade");
+
+    case 9:
+        return ngx_http_kong_is(h, "x-real-ip");
+
+    case 10:
+        return ngx_http_kong_is(h, "connection")
+               || ngx_http_kong_is(h, "keep-alive");
+
+    case 14:
+        return ngx_http_kong_is(h, "content-length");
+
+    case 15:
+        return ngx_http_kong_is(h, "x-forwarded-for") ? ngx_http_kong_xff
+                                                      : ngx_http_kong_pass;
+    case 16:
+        if (ngx_http_kong_is(h, "proxy-connection")) {
+            return ngx_http_kong_drop;
+        }
+
+        if (!ngx_http_kong_is(h, "x-forwarded-")) {
+            return ngx_http_kong_pass;
+        }
+
+        if (ngx_http_kong_is(h, "x-forwarded-host")) {
+            return ngx_http_kong_host;
+        }
+
+        if (ngx_http_kong_is(h, "x-forwarded-port")) {
+            return ngx_http_kong_port;
+        }
+
+        return ngx_http_kong_is(h, "x-forwarded-path") ? ngx_http_kong_path
+                                                       : ngx_http_kong_pass;
+    case 17:
+        if (ngx_http_kong_is(h, "x-forwarded-proto")) {
+            return ngx_http_kong_proto;
+        }
+
+        if (ngx_http_kong_is(h, "x-kong-request-id")) {
+            return ngx_http_kong_id;
+        }
+
+        return ngx_http_kong_is(h, "transfer-encoding");
+
+    case 18:
+        return ngx_http_kong_is(h, "x-forwarded-prefix")
+               ? ngx_http_kong_prefix : ngx_http_kong_pass;
+    }
+
+    return ngx_http_kong_pass;
+}
+
+
+/* 1: the header is not copied */
+
+static ngx_uint_t
+ngx_http_kong_head_special(ngx_http_kong_head_t *head, ngx_table_elt_t *h)
+{
+    ngx_http_kong_action_t  action;
+
+    action = ngx_http_kong_head_action(h);
+
+    switch (action) {
+
+    case ngx_http_kong_pass:
+        return 0;
+
+    case ngx_http_kong_drop:
+        return 1;
+
+    case ngx_http_kong_id:
+        return head->id;
+
+    case ngx_http_kong_te:
+        if (ngx_http_kong_head_token(&h->value, (u_char *) "trailers",
+                                     sizeof("trailers") - 1))
+        {
+            head->trailers = 1;
+        }
+
+        return 1;
+
+    case ngx_http_kong_xff:
+    case ngx_http_kong_via:
+
+        if (h->value.len == 0) {
+            return 1;
+        }
+
+        if (head->first[action] != NULL) {
+            if (action == ngx_http_kong_xff) {
+                head->xffs = 1;
+
+            } else {
+                head->vias = 1;
+            }
+
+            return 1;
+        }
+
+        break;
+
+    default:
+        break;
+    }
+
+    if (head->first[action] == NULL) {
+        head->first[action] = h;
+    }
+
+    return 1;
+}
+
+
+/* named in a Connection header; asked for headers that are not special */
+
+static ngx_uint_t
+ngx_http_kong_head_named(ngx_http_kong_head_t *head, ngx_table_elt_t *h)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < head->n_connection; i++) {
+        if (ngx_http_kong_head_token(&head->connection[i]->value,
+                                     h->key.data, h->key.len))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* is the name an element of the comma-separated list? */
+
+static ngx_uint_t
+ngx_http_kong_head_token(ngx_str_t *list, u_char *name, size_t len)
+{
+    u_char  *p, *start, *end, *last;
+
+    p = list->data;
+    last = p + list->len;
+
+    while (p < last) {
+
+        if (*p == ' ' || *p == '\t' || *p == ',') {
+            p++;
+            continue;
+        }
+
+        start = p;
+
+        while (p < last && *p != ',') {
+            p++;
+        }
+
+        end = p;
+
+        while (end > start && (end[-1] == ' ' || end[-1] == '\t')) {
+            end--;
+        }
+
+        if ((size_t) (end - start) == len
+            && ngx_strncasecmp(start, name, len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static u_char *
+ngx_http_kong_head_forwarded(ngx_http_kong_head_t *head, u_char *p)
+{
+    ngx_str_t                  host;
+    ngx_table_elt_t          **first;
+    ngx_http_request_t        *r;
+    ngx_http_kong_ctx_t       *ctx;
+    ngx_http_core_srv_conf_t  *cscf;
+
+    r = head->request;
+    ctx = head->ctx;
+    first = head->first;
+
+    if (!ctx->trusted) {
+        ngx_memzero(&first[ngx_http_kong_proto],
+                    (ngx_http_kong_last - ngx_http_kong_proto)
+                    * sizeof(ngx_table_elt_t *));
+    }
+
+    p = ngx_http_kong_put(p, "X-Forwarded-For: ");
+
+    if (first[ngx_http_kong_xff] != NULL) {
+        p = ngx_http_kong_head_list(head, p, ngx_http_kong_xff, head->xffs);
+        p = ngx_http_kong_put_str(p, head->peer);
+
+    } else {
+        p = ngx_http_kong_put_str(p, r->connection->addr_text);
+    }
+
+    p = ngx_http_kong_put(p, CRLF "X-Forwarded-Proto: ");
+
+    if (first[ngx_http_kong_proto] != NULL) {
+        p = ngx_http_kong_put_str(p, first[ngx_http_kong_proto]->value);
+
+    } else if (ctx->https) {
+        p = ngx_http_kong_put(p, "https");
+
+    } else {
+        p = ngx_http_kong_put(p, "http");
+    }
+
+    if (first[ngx_http_kong_host] != NULL) {
+        host = first[ngx_http_kong_host]->value;
+
+    } else if (r->headers_in.server.len != 0) {
+        host = r->headers_in.server;
+
+    } else {
+        cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+        host = cscf->server_name;
+    }
+
+    p = ngx_http_kong_put(p, CRLF "X-Forwarded-Host: ");
+    p = ngx_http_kong_put_str(p, host);
+
+    p = ngx_http_kong_put(p, CRLF "X-Forwarded-Port: ");
+
+    if (first[ngx_http_kong_port] != NULL) {
+        p = ngx_http_kong_put_str(p, first[ngx_http_kong_port]->value);
+
+    } else {
+        p = ngx_sprintf(p, "%ui", (ngx_uint_t) ctx->port);
+    }
+
+    p = ngx_http_kong_put(p, CRLF "X-Forwarded-Path: ");
+
+    if (first[ngx_http_kong_path] != NULL) {
+        p = ngx_http_kong_put_str(p, first[ngx_http_kong_path]->value);
+
+    } else {
+        p = ngx_http_kong_put_str(p, head->raw);
+    }
+
+    p = ngx_http_kong_head_prefix(head, p);
+
+    p = ngx_http_kong_put(p, CRLF "X-Real-IP: ");
+    p = ngx_http_kong_put_str(p, r->connection->addr_text);
+
+    *p++ = CR; *p++ = LF;
+
+    return p;
+}
+
+
+/*
+ * The prefix is part of the decoded path and could hold line ends: control
+ * characters are escaped again.
+ */
+
+static u_char *
+ngx_http_kong_head_prefix(ngx_http_kong_head_t *head, u_char *p)
+{
+    static u_char  hex[] = "0123456789ABCDEF";
+
+    u_char  *s, *last;
+
+    if (head->first[ngx_http_kong_prefix] != NULL) {
+        p = ngx_http_kong_put(p, CRLF "X-Forwarded-Prefix: ");
+        return ngx_http_kong_put_str(p,
+                                   head->first[ngx_http_kong_prefix]->value);
+    }
+
+    if (head->prefix.len == 0) {
+        return p;
+    }
+
+    p = ngx_http_kong_put(p, CRLF "X-Forwarded-Prefix: ");
+
+    s = head->prefix.data;
+    last = s + head->prefix.len;
+
+    for ( /* void */ ; s < last; s++) {
+
+        if (*s < 0x20 || *s == 0x7f) {
+            *p++ = '%';
+            *p++ = hex[*s >> 4];
+            *p++ = hex[*s & 0xf];
+
+        } else {
+            *p++ = *s;
+        }
+    }
+
+    return p;
+}
+
+
+/* the values of all headers of this kind, each with ", " behind it */
+
+static u_char *
+ngx_http_kong_head_list(ngx_http_kong_head_t *head, u_char *p,
+    ngx_http_kong_action_t action, ngx_uint_t many)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    if (!many) {
+        p = ngx_http_kong_put_str(p, head->first[action]->value);
+        *p++ = ','; *p++ = ' ';
+        return p;
+    }
+
+    for (part = &head->request->headers_in.headers.part;
+         part;
+         part = part->next)
+    {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].hash == 0
+                || h[i].value.len == 0
+                || ngx_http_kong_head_action(&h[i]) != action)
+            {
+                continue;
+            }
+
+            p = ngx_http_kong_put_str(p, h[i].value);
+            *p++ = ','; *p++ = ' ';
+        }
+    }
+
+    return p;
+}
+
+
+static u_char *
+ngx_http_kong_head_framing(ngx_http_kong_head_t *head, u_char *p)
+{
+    ngx_http_request_t  *r;
+
+    r = head->request;
+
+    p = ngx_http_kong_put(p, "Via: ");
+
+    if (head->first[ngx_http_kong_via] != NULL) {
+        p = ngx_http_kong_head_list(head, p, ngx_http_kong_via, head->vias);
+    }
+
+    switch (r->http_version) {
+
+    case NGX_HTTP_VERSION_10:
+        p = ngx_http_kong_put(p, "1.0");
+        break;
+
+    case NGX_HTTP_VERSION_20:
+        *p++ = '2';
+        break;
+
+#ifdef NGX_HTTP_VERSION_30
+    case NGX_HTTP_VERSION_30:
+        *p++ = '3';
+        break;
+#endif
+
+    default:
+        p = ngx_http_kong_put(p, "1.1");
+    }
+
+    p = ngx_http_kong_put(p, " " NGX_KONG_SERVER CRLF);
+
+    if (head->id) {
+        p = ngx_http_kong_put(p, "X-Kong-Request-Id: ");
+        p = ngx_cpymem(p, head->ctx->request_id,
+                       sizeof(head->ctx->request_id));
+        *p++ = CR; *p++ = LF;
+    }
+
+    if (head->trailers) {
+        p = ngx_http_kong_put(p, "TE: trailers" CRLF);
+    }
+
+    /* the proxy module decides in the same way whether it sends chunks */
+
+    if (r->headers_in.chunked && r->reading_body) {
+        p = ngx_http_kong_put(p, "Transfer-Encoding: chunked" CRLF);
+
+    } else if (r->headers_in.content_length_n >= 0) {
+        p = ngx_http_kong_put(p, "Content-Length: ");
+        p = ngx_sprintf(p, "%O" CRLF, r->headers_in.content_length_n);
+    }
+
+    *p++ = CR; *p++ = LF;
+
+    return p;
+}
