@@ -28,17 +28,19 @@ my $node = node_new(config => {
 my ($rc, $out, $err) = $node->kong('prepare', '-p', $node->{prefix});
 is($rc, 0, 'kong prepare') or diag($err);
 
-my %port = (8000 => $node->{proxy}, 8443 => $node->{proxy_ssl},
-            8001 => $node->{admin}, 8007 => $node->{status});
+my %port = (8000 => $node->{proxy}, 8001 => $node->{admin});
 
 $text =~ s{^(\s*load_module\s+)\S+;}{$1@{[ build() ]}/ngx_http_kong_module.so;}m;
-$text =~ s{:(8000|8443|8001|8007)\b}{:$port{$1}}g;
-$text =~ s{(listen\s+)(8000|8443|8001|8007)\b}{${1}127.0.0.1:$port{$2}}g;
-$text =~ s{/(?:usr/local|var/lib|etc|var/run|run)/kong\b}{$node->{prefix}}g;
+$text =~ s{127\.0\.0\.1:(8000|8001)\b}{127.0.0.1:$port{$1}}g;
 spit("$node->{prefix}/own.conf", $text);
 
-($rc, $out, $err) = run({ env => $node->{env} }, nginx_bin(), '-p',
-                        $node->{prefix}, '-c', 'own.conf');
+for my $dir (qw(pids logs tmp sockets snapshots)) {
+    mkdir("$node->{prefix}/$dir");
+}
+
+# relative unix sockets are relative to nginx's own folder
+($rc, $out, $err) = run({ env => $node->{env}, dir => $node->{prefix} },
+                        nginx_bin(), '-p', $node->{prefix}, '-c', 'own.conf');
 is($rc, 0, 'nginx starts on it') or diag($err);
 $node->{started} = 1;
 
@@ -46,6 +48,16 @@ is($node->wait_status('/x/y', 200)->up_uri, '/y', 'it proxies');
 is($node->get('/none')->json->{message}, 'no Route matched with those values',
    'errors are ours');
 is($node->admin('/status')->status, 200, '/status');
+
+# the daemon beside it
+my $daemon = spawn({ %{ $node->{env} }, STDOUT => temp_dir() . '/controld' },
+                   build() . '/kong', 'controld', '-p', $node->{prefix});
+ok(wait_until(10, sub { $node->admin('/')->status == 200 }),
+   'the daemon beside it') or diag(slurp(temp_dir() . '/controld'));
+is($node->post_config({ _format_version => '3.0' })->status, 201,
+   'a configuration is published');
+is($node->get('/x/y')->status, 404, 'and live');
+kill_pid($daemon);
 
 # every directive that the module knows is documented
 my $docs = slurp(top() . '/docs/directives.md') || '';

@@ -204,7 +204,15 @@ sub spawn
     if ($pid == 0) {
         POSIX::setpgid(0, 0);
         $SIG{$_} = 'DEFAULT' for qw(INT TERM HUP PIPE);
-        $ENV{$_} = $env{$_} for keys %env;
+
+        for my $name (keys %env) {
+            if (defined $env{$name}) {
+                $ENV{$name} = $env{$name};
+
+            } else {
+                delete $ENV{$name};
+            }
+        }
 
         if (defined $out) {
             open(STDOUT, '>', $out);
