@@ -3,9 +3,9 @@
  * context.  Every directive is described in docs/directives.md.
  */
 
-#include <sys/random.h>
-
 #include "ngx_http_kong.h"
+
+#include <sys/random.h>
 
 
 typedef struct {
