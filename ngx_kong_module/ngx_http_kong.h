@@ -32,6 +32,7 @@
 typedef struct ngx_kong_map_s         ngx_kong_map_t;
 typedef struct ngx_kong_generation_s  ngx_kong_generation_t;
 typedef struct ngx_http_kong_rt_s     ngx_http_kong_rt_t;
+typedef struct ngx_kong_run_s         ngx_kong_run_t;
 
 /*
  * One segment mapped by this worker.  `pool` owns what the worker prepares
@@ -50,6 +51,7 @@ struct ngx_kong_map_s {
     ngx_http_kong_rt_t    **confs;       /* their table, by settings; NULL
                                             until the first request */
     struct ngx_kong_regex_s  **regexes;  /* config: by index, made lazily */
+    struct ngx_kong_instance_s  **instances;  /* config: plugins, lazily */
     ngx_uint_t             *rr;          /* endpoints: round robin positions */
 };
 
@@ -94,6 +96,14 @@ typedef struct {
     ngx_flag_t              balancer;
 } ngx_http_kong_srv_conf_t;
 
+/* an answer that a plugin has set (plugins/ngx_kong_plugin.h) */
+typedef struct {
+    ngx_uint_t              status;
+    ngx_str_t               type;
+    ngx_str_t               body;
+    const char             *error;       /* not NULL: Kong's error body */
+} ngx_kong_exit_t;
+
 typedef struct {
     ngx_kong_generation_t  *generation;
     const kong_route_t     *route;       /* NULL: none matched (yet) */
@@ -107,6 +117,26 @@ typedef struct {
     ngx_str_t               host;        /* Host header sent upstream */
     ngx_msec_t              proxy_start; /* ngx_current_msec when the request
                                             was handed to the upstream */
+    /* plugins: the chain's slots, once their turn has come */
+    ngx_kong_run_t         *runs;
+    ngx_uint_t              n_runs;
+    ngx_uint_t              next_run;
+    ngx_kong_exit_t        *exit;
+    uint32_t                consumer;    /* index, KONG_NONE: nobody */
+    const struct kong_credential_s  *credential;
+    ngx_str_t               identifier;  /* of the credential */
+    ngx_str_t               args;        /* query sent, when has_args */
+    ngx_str_t               uri;         /* path sent, when it has a length */
+    ngx_str_t               method;      /* the same */
+
+    unsigned                has_args:1;
+    unsigned                has_header_filter:1;
+    unsigned                has_body_filter:1;
+    unsigned                has_log:1;
+    unsigned                matched:1;   /* the match is done */
+    unsigned                body_read:1;
+    unsigned                authenticated:1;
+    unsigned                anonymous:1; /* the consumer is an anonymous one */
     unsigned                https:1;     /* scheme of the connection */
     unsigned                trusted:1;   /* direct peer is in trusted_ips */
     unsigned                proxied:1;   /* handed to the upstream */

@@ -242,6 +242,7 @@ ngx_http_kong_get_ctx(ngx_http_request_t *r)
 
     ctx = cln->data;
     ngx_memzero(ctx, sizeof(ngx_http_kong_ctx_t));
+    ctx->consumer = KONG_NONE;
     ngx_http_set_ctx(r, ctx, ngx_http_kong_module);
 
     return ctx;

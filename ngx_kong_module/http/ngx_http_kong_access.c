@@ -6,11 +6,16 @@
  */
 
 #include "../ngx_http_kong.h"
+#include "../plugins/ngx_kong_plugin.h"
 
 
 #define NGX_KONG_UPGRADE_REQUIRED  426
 
 
+static ngx_int_t ngx_http_kong_route(ngx_http_request_t *r,
+    ngx_http_kong_ctx_t *ctx);
+static ngx_int_t ngx_http_kong_forward(ngx_http_request_t *r,
+    ngx_http_kong_ctx_t *ctx);
 static ngx_int_t ngx_http_kong_match(ngx_http_request_t *r,
     ngx_http_kong_ctx_t *ctx);
 static ngx_int_t ngx_http_kong_path(ngx_http_request_t *r,
@@ -33,15 +38,13 @@ static ngx_int_t ngx_http_kong_check_grpc(ngx_http_request_t *r,
     ngx_http_kong_ctx_t *ctx);
 
 
+/* runs again when a plugin that was suspended goes on */
 ngx_int_t
 ngx_http_kong_access_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                   rc;
-    ngx_uint_t                  status;
-    const char                 *text;
-    ngx_http_kong_ctx_t        *ctx;
-    ngx_http_kong_loc_conf_t   *klcf;
-    ngx_http_kong_main_conf_t  *mcf;
+    ngx_int_t                  rc;
+    ngx_http_kong_ctx_t       *ctx;
+    ngx_http_kong_loc_conf_t  *klcf;
 
     klcf = ngx_http_get_module_loc_conf(r, ngx_http_kong_module);
 
@@ -54,6 +57,33 @@ ngx_http_kong_access_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    if (!ctx->matched) {
+        ctx->matched = 1;
+
+        rc = ngx_http_kong_route(r, ctx);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    if (ctx->route->plugins != 0) {
+        rc = ngx_kong_plugins_access(r, ctx);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    return ngx_http_kong_forward(r, ctx);
+}
+
+
+/* NGX_OK with ctx->route set, or what the phase returns */
+static ngx_int_t
+ngx_http_kong_route(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx)
+{
+    ngx_int_t                   rc;
+    ngx_http_kong_main_conf_t  *mcf;
+
     mcf = ngx_http_get_module_main_conf(r, ngx_http_kong_module);
 
     if (ctx->generation == NULL) {
@@ -63,6 +93,10 @@ ngx_http_kong_access_handler(ngx_http_request_t *r)
     rc = ngx_http_kong_match(r, ctx);
 
     if (rc == NGX_DECLINED) {
+        if (ngx_kong_plugins_global(r, ctx) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
         return ngx_http_kong_error_send(r, NGX_HTTP_NOT_FOUND,
                                         "no Route matched with those values");
     }
@@ -89,6 +123,16 @@ ngx_http_kong_access_handler(ngx_http_request_t *r)
         }
     }
 
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_kong_forward(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx)
+{
+    ngx_uint_t   status;
+    const char  *text;
+
     if (ctx->service == NULL) {
         return ngx_http_kong_error_send(r, NGX_HTTP_SERVICE_UNAVAILABLE,
                                         "no Service found with those values");
@@ -98,7 +142,9 @@ ngx_http_kong_access_handler(ngx_http_request_t *r)
         return ngx_http_kong_error_send(r, status, text);
     }
 
-    if (!(ctx->route->flags & KONG_ROUTE_REQUEST_BUFFERING)) {
+    if (!(ctx->route->flags & KONG_ROUTE_REQUEST_BUFFERING)
+        && !ctx->body_read)
+    {
         r->request_body_no_buffering = 1;
     }
 

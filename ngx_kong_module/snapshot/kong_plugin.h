@@ -123,7 +123,7 @@ typedef struct {
     uint32_t  n;
 } kong_credential_table_t;
 
-typedef struct {
+typedef struct kong_credential_s {
     uint8_t   id[16];
     uint64_t  expires;               /* epoch s; 0 = never */
     uint32_t  consumer;              /* index, KONG_NONE for none */

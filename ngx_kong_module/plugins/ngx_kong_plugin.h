@@ -1,0 +1,180 @@
+/*
+ * The plugin runtime: what a plugin is, and what it may call.  One file a
+ * plugin beside this one, one entry in the registry; docs/writing-a-plugin.md
+ * has a worked example.
+ *
+ * For every request the compiler has prepared a chain in Kong's order.  The
+ * runtime chooses the instance of each slot at its turn (the consumer that an
+ * earlier plugin found decides) and calls it.  A route without plugins costs
+ * one test.
+ */
+
+#ifndef NGX_KONG_PLUGIN_H
+#define NGX_KONG_PLUGIN_H
+
+#include "../ngx_http_kong.h"
+#include "../snapshot/kong_plugin.h"
+
+
+typedef struct ngx_kong_plugin_s    ngx_kong_plugin_t;
+typedef struct ngx_kong_instance_s  ngx_kong_instance_t;
+
+/* an instance as this worker has prepared it; lives as long as its map */
+struct ngx_kong_instance_s {
+    const ngx_kong_plugin_t  *plugin;
+    const kong_plugin_t      *record;
+    const kong_value_t       *config;
+    ngx_kong_map_t           *map;
+    void                     *conf;      /* what prepare() made */
+};
+
+/* a slot of the chain in one request */
+struct ngx_kong_run_s {
+    ngx_kong_instance_t      *instance;  /* NULL: nothing applies */
+    void                     *state;     /* the plugin's own, from r->pool */
+};
+
+struct ngx_kong_plugin_s {
+    ngx_str_t    name;
+
+    /*
+     * Turns the configuration into what the handlers want, once a worker and
+     * generation, when first used.  Returns it (pool memory), or NULL when it
+     * cannot: requests in its scope are then answered with 500.
+     */
+    void      *(*prepare)(ngx_kong_instance_t *in, ngx_pool_t *pool);
+
+    /*
+     * NGX_OK: go on.  NGX_DONE: the answer is set (ngx_kong_exit...), later
+     * plugins are skipped.  NGX_AGAIN: suspended; the handler is called again
+     * once something runs the request's phases.  NGX_ERROR: 500.
+     */
+    ngx_int_t  (*access)(ngx_http_request_t *r, ngx_kong_run_t *run);
+
+    /* before the headers are sent; NGX_OK or NGX_ERROR */
+    ngx_int_t  (*header_filter)(ngx_http_request_t *r, ngx_kong_run_t *run);
+
+    /* may replace *in; NGX_OK or NGX_ERROR */
+    ngx_int_t  (*body_filter)(ngx_http_request_t *r, ngx_kong_run_t *run,
+                              ngx_chain_t **in);
+
+    void       (*log)(ngx_http_request_t *r, ngx_kong_run_t *run);
+};
+
+
+/* plugins/registry.c: NULL-ended */
+extern const ngx_kong_plugin_t *const  ngx_kong_plugins[];
+
+
+/* runtime, called by the phases */
+
+/* NGX_OK, or as the access handler returns */
+ngx_int_t ngx_kong_plugins_access(ngx_http_request_t *r,
+    ngx_http_kong_ctx_t *ctx);
+/* for a request that no route matched: what is global still sees the answer */
+ngx_int_t ngx_kong_plugins_global(ngx_http_request_t *r,
+    ngx_http_kong_ctx_t *ctx);
+ngx_int_t ngx_kong_plugins_header_filter(ngx_http_request_t *r,
+    ngx_http_kong_ctx_t *ctx);
+ngx_int_t ngx_kong_plugins_body_filter(ngx_http_request_t *r,
+    ngx_http_kong_ctx_t *ctx, ngx_chain_t **in);
+ngx_int_t ngx_kong_plugins_log_handler(ngx_http_request_t *r);
+/* the publishing worker: does this module know every plugin of the map? */
+ngx_int_t ngx_kong_plugins_check(ngx_kong_map_t *map, ngx_str_t *err,
+    ngx_log_t *log);
+
+
+/* for prepare(): configuration by dotted name; absent is NULL, 0 or empty */
+
+ngx_str_t ngx_kong_conf_str(ngx_kong_instance_t *in, const char *name);
+ngx_flag_t ngx_kong_conf_flag(ngx_kong_instance_t *in, const char *name);
+/* `missing` when it is null */
+double ngx_kong_conf_num(ngx_kong_instance_t *in, const char *name,
+    double missing);
+const kong_value_t *ngx_kong_conf_get(ngx_kong_instance_t *in,
+    const char *name);
+/* an array of strings as ngx_str_t[]; *n is 0 when it is null or empty */
+ngx_str_t *ngx_kong_conf_strs(ngx_kong_instance_t *in, const char *name,
+    ngx_pool_t *pool, ngx_uint_t *n);
+/* of a string value */
+ngx_str_t ngx_kong_value_text(ngx_kong_instance_t *in, const kong_value_t *v);
+
+
+/* answers; each returns NGX_DONE (NGX_ERROR when out of memory) */
+
+/* body and type are not copied; type NULL with an empty body sends none */
+ngx_int_t ngx_kong_exit(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *type, ngx_str_t *body);
+/* {"message":"<text>"}, JSON whatever the client accepts */
+ngx_int_t ngx_kong_exit_message(ngx_http_request_t *r, ngx_uint_t status,
+    const char *text);
+/* Kong's error body, in the type that the client accepts */
+ngx_int_t ngx_kong_exit_error(ngx_http_request_t *r, ngx_uint_t status,
+    const char *text);
+/* sends what an exit has set: http/ngx_http_kong_access.c */
+ngx_int_t ngx_kong_exit_send(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx);
+
+
+/* the request's headers, as the upstream and later plugins will see them.
+ * `lower` is the name in lower case */
+
+ngx_table_elt_t *ngx_kong_header_in(ngx_http_request_t *r, const char *lower,
+    size_t len);
+/* how many there are */
+ngx_uint_t ngx_kong_header_in_count(ngx_http_request_t *r, const char *lower,
+    size_t len);
+void ngx_kong_header_in_clear(ngx_http_request_t *r, const char *lower,
+    size_t len);
+ngx_int_t ngx_kong_header_in_add(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *value);
+/* clear and add; name in any case, neither is copied */
+ngx_int_t ngx_kong_header_in_set(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *value);
+
+/* the answer's headers: Content-Type, Content-Length, Location, Server ...
+ * are kept in step with nginx's own idea of them */
+ngx_table_elt_t *ngx_kong_header_out(ngx_http_request_t *r, const char *name,
+    size_t len);
+void ngx_kong_header_out_clear(ngx_http_request_t *r, const char *name,
+    size_t len);
+ngx_int_t ngx_kong_header_out_add(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *value);
+ngx_int_t ngx_kong_header_out_set(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *value);
+
+
+/* the query string as it will be sent: ctx->args */
+
+/* the nth value of an argument, unescaped into r->pool; NGX_DECLINED when
+ * there is none */
+ngx_int_t ngx_kong_arg(ngx_http_request_t *r, ngx_str_t *name, ngx_uint_t nth,
+    ngx_str_t *value);
+/* removes all of that name */
+ngx_int_t ngx_kong_arg_clear(ngx_http_request_t *r, ngx_str_t *name);
+
+
+/*
+ * The whole request body, read first: NGX_OK with *body (in memory, files
+ * are read back, up to `limit` bytes: NGX_DECLINED beyond), NGX_AGAIN when the
+ * handler must return and will be called again, NGX_DONE when an answer has
+ * been made, or NGX_ERROR.
+ */
+ngx_int_t ngx_kong_body(ngx_http_request_t *r, size_t limit, ngx_str_t *body);
+/* replaces it; the Content-Length header follows */
+ngx_int_t ngx_kong_body_set(ngx_http_request_t *r, ngx_str_t *body);
+
+
+/*
+ * Authentication.  `consumer` is an index or KONG_NONE, credential may be
+ * NULL.  Sets the consumer headers for the upstream; `identifier` is
+ * X-Credential-Identifier.
+ */
+ngx_int_t ngx_kong_authenticate(ngx_http_request_t *r, uint32_t consumer,
+    const kong_credential_t *credential, ngx_str_t *identifier);
+/* the failure of an authentication plugin with config.anonymous: NGX_OK to go
+ * on as that consumer, NGX_DECLINED when the plugin must refuse */
+ngx_int_t ngx_kong_anonymous(ngx_http_request_t *r, ngx_kong_run_t *run);
+/* config.anonymous is set and an earlier plugin has authenticated already */
+ngx_uint_t ngx_kong_authenticated(ngx_http_request_t *r, ngx_kong_run_t *run);
+
+#endif
