@@ -6,9 +6,9 @@
  * a publish in the worker that took it.
  */
 
-#include <sys/mman.h>
-
 #include "../ngx_http_kong.h"
+
+#include <sys/mman.h>
 
 
 #define NGX_KONG_IDLE_CHECK  1000          /* ms */
@@ -488,6 +488,13 @@ ngx_kong_map_open(ngx_http_kong_main_conf_t *mcf, kong_segment_kind_t kind,
 
     if (map->seg.header->generation != generation) {
         ngx_str_set(err, "the file holds another generation than its name");
+        goto failed;
+    }
+
+    map->rr = ngx_pcalloc(pool, map->seg.sections[KONG_SECTION_ENDPOINTS].n
+                                * sizeof(ngx_uint_t));
+    if (map->rr == NULL) {
+        ngx_str_set(err, "out of memory");
         goto failed;
     }
 

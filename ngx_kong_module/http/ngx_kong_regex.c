@@ -6,10 +6,12 @@
  * and the log says so.
  */
 
-#define PCRE2_CODE_UNIT_WIDTH  8
-#include <pcre2.h>
-
 #include "../ngx_http_kong.h"
+
+#ifndef PCRE2_CODE_UNIT_WIDTH
+#define PCRE2_CODE_UNIT_WIDTH  8
+#endif
+#include <pcre2.h>
 
 
 #define NGX_KONG_REGEX_BUCKETS      1024
