@@ -194,11 +194,18 @@ load_read(load_t *l)
 static config_t *
 load_parse(load_t *l)
 {
-    char  hash[33];
+    char       hash[33];
+    config_t  *c;
 
     if (l->doc != NULL) {
         return declarative_load_value(l->arena, l->doc, NULL, &l->opts,
                                       &l->errors);
+    }
+
+    if (l->text == NULL) {
+        c = config_new();
+        (void) snprintf(c->hash, sizeof(c->hash), "%032d", 0);
+        return c;
     }
 
     if (l->known[0] != '\0') {

@@ -31,7 +31,8 @@ typedef enum {
 typedef struct load_s  load_t;
 
 /*
- * What to load: `path`, else `doc`, else `text`.  `prepare`, when set, runs
+ * What to load: `path`, else `doc`, else `text`, else nothing, which gives
+ * the empty configuration.  `prepare`, when set, runs
  * first, in the thread, and may choose between them (the body of a request);
  * it returns -1 when there is nothing to load, with status and body set.
  */

@@ -1,0 +1,690 @@
+/*
+ * daemon_apply: the way of a configuration: load (in a thread), resolve what
+ * it names (bounded in time), publish with its endpoints, keep its text for
+ * the next start.  One is under way at a time; a source that changed
+ * meanwhile is read once more afterwards, and one POST /config may wait.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "log.h"
+#include "daemon_private.h"
+
+
+static void daemon_next(daemon_t *d);
+static apply_t *daemon_apply_new(daemon_t *d);
+static void daemon_begin(apply_t *a);
+static void daemon_run_load(void *data);
+static void daemon_loaded(void *data);
+static void daemon_unpublished(apply_t *a);
+static void daemon_resolve(apply_t *a);
+static void daemon_resolved(void *data);
+static void daemon_send(apply_t *a);
+static void daemon_published(void *data, publish_rc_t rc, const char *err);
+static void daemon_adopt(apply_t *a);
+static void daemon_resume(apply_t *a);
+static void daemon_export(void *data);
+static void daemon_exported(void *data);
+static void daemon_keep(void *data);
+static void daemon_finish(apply_t *a, posted_t rc, const char *err);
+static void daemon_sent_addresses(void *data, publish_rc_t rc,
+    const char *err);
+static void daemon_settle(daemon_t *d, unsigned ms);
+
+
+/*
+ * What `current` names, from the text that was kept beside it: its ids are
+ * those that nginx serves, which reading the source again would not give.  A
+ * segment that is damaged is made anew from the text.
+ */
+void
+daemon_restore(daemon_t *d)
+{
+    char           *text;
+    size_t          len;
+    load_t         *l;
+    apply_t        *a;
+    uint32_t        config, endpoints;
+    const char     *err;
+    segment_buf_t   buf;
+    kong_segment_t  seg;
+
+    store_current(d->store, &config, &endpoints);
+    if (config == 0) {
+        return;
+    }
+
+    text = store_read_source(d->store, config, &len);
+    if (text == NULL) {
+        return;
+    }
+
+    a = daemon_apply_new(d);
+    if (a == NULL) {
+        free(text);
+        return;
+    }
+
+    l = a->load;
+    l->text = arena_strndup(l->arena, text, len);
+    l->len = len;
+    l->syntax = DECLARATIVE_ANY;
+    free(text);
+
+    memset(&buf, 0, sizeof(buf));
+
+    if (store_read(d->store, KONG_SEGMENT_CONFIG, config, &buf, &err) == 0
+        && kong_segment_open(&seg, buf.data, buf.size, KONG_SEGMENT_CONFIG,
+                             KONG_SEGMENT_VERIFY)
+           == KONG_SEGMENT_OK)
+    {
+        a->restore = 1;
+        l->compile = 0;
+        l->number = config;
+        l->as_hash = arena_strndup(l->arena, seg.header->source_hash,
+                                   sizeof(seg.header->source_hash));
+
+    } else {
+        log_write(LOG_WARN, "segment %u is damaged and is made again from "
+                  "its text", config);
+    }
+
+    free(buf.data);
+    daemon_begin(a);
+}
+
+
+void
+daemon_want(daemon_t *d, unsigned forced)
+{
+    d->wanted = 1;
+
+    if (forced) {
+        d->forced = 1;
+    }
+
+    daemon_next(d);
+}
+
+
+int
+daemon_post(void *data, load_t *load, admin_posted_pt posted, void *user)
+{
+    apply_t   *a;
+    daemon_t  *d = data;
+
+    if (d->post != NULL || d->stopping
+        || (d->apply != NULL && d->apply->posted != NULL))
+    {
+        return -1;
+    }
+
+    a = calloc(1, sizeof(apply_t));
+    if (a == NULL) {
+        return -1;
+    }
+
+    a->daemon = d;
+    a->load = load;
+    a->posted = posted;
+    a->data = user;
+
+    daemon_load_opts(load->arena, d->conf, load);
+
+    d->post = a;
+    daemon_next(d);
+
+    return 0;
+}
+
+
+static void
+daemon_next(daemon_t *d)
+{
+    apply_t  *a;
+
+    if (d->apply != NULL || d->stopping) {
+        return;
+    }
+
+    if (d->post != NULL) {
+        a = d->post;
+        d->post = NULL;
+        daemon_begin(a);
+        return;
+    }
+
+    if (!d->wanted) {
+        return;
+    }
+
+    d->wanted = 0;
+
+    a = daemon_apply_new(d);
+    if (a == NULL) {
+        daemon_report(d, 0, "out of memory");
+        return;
+    }
+
+    a->source = 1;
+    daemon_load_source(d->conf, a->load);
+
+    if (d->active != NULL && !d->forced) {
+        (void) snprintf(a->load->known, sizeof(a->load->known), "%s",
+                        d->active->config->hash);
+    }
+
+    d->forced = 0;
+    daemon_begin(a);
+}
+
+
+static apply_t *
+daemon_apply_new(daemon_t *d)
+{
+    apply_t  *a;
+
+    a = calloc(1, sizeof(apply_t));
+    if (a == NULL) {
+        return NULL;
+    }
+
+    a->load = load_new();
+    if (a->load == NULL) {
+        free(a);
+        return NULL;
+    }
+
+    a->daemon = d;
+    daemon_load_opts(a->load->arena, d->conf, a->load);
+
+    return a;
+}
+
+
+static void
+daemon_begin(apply_t *a)
+{
+    daemon_t  *d;
+
+    d = a->daemon;
+    d->apply = a;
+
+    if (!a->restore) {
+        a->load->number = store_next(d->store, KONG_SEGMENT_CONFIG);
+    }
+
+    a->job.run = daemon_run_load;
+    a->job.done = daemon_loaded;
+    a->job.data = a;
+
+    offload_run(d->loader, &a->job);
+}
+
+
+static void
+daemon_run_load(void *data)
+{
+    apply_t  *a = data;
+
+    load_run(a->load);
+}
+
+
+static void
+daemon_loaded(void *data)
+{
+    apply_t   *a = data;
+    load_t    *l;
+    daemon_t  *d;
+
+    l = a->load;
+    d = a->daemon;
+
+    if (d->stopping) {
+        return;
+    }
+
+    if (a->posted != NULL && l->rc == LOAD_UNCHANGED) {
+        daemon_finish(a, POSTED_UNCHANGED, NULL);
+        return;
+    }
+
+    if (l->rc != LOAD_OK) {
+        daemon_unpublished(a);
+        return;
+    }
+
+    daemon_resolve(a);
+}
+
+
+static void
+daemon_unpublished(apply_t *a)
+{
+    load_t    *l;
+    daemon_t  *d;
+
+    l = a->load;
+    d = a->daemon;
+
+    if (l->rc == LOAD_UNCHANGED) {
+        daemon_report(d, 1, "");
+
+    } else if (a->restore) {
+        log_write(LOG_WARN, "the text kept of the current configuration "
+                  "cannot be used: %s", l->first);
+
+    } else if (a->source) {
+        daemon_log_errors(daemon_source(d->conf), l->report);
+        daemon_report(d, 0, l->errors.count > 1
+                      ? arena_printf(l->arena, "%s (the first of %u errors)",
+                                     l->first, l->errors.count)
+                      : l->first);
+    }
+
+    daemon_finish(a, POSTED_INVALID, l->first);
+}
+
+
+static void
+daemon_resolve(apply_t *a)
+{
+    size_t              n;
+    daemon_t           *d;
+    const char *const  *names;
+
+    d = a->daemon;
+    names = generation_hosts(a->load->arena, a->load->generation, &n);
+
+    a->set = dns_set_new(d->dns, names, n);
+
+    if (a->set == NULL) {
+        daemon_finish(a, POSTED_FAILED, "out of memory");
+        return;
+    }
+
+    if (a->restore) {
+        daemon_adopt(a);
+        return;
+    }
+
+    if (n == 0) {
+        daemon_send(a);
+        return;
+    }
+
+    if (dns_set_resolve(a->set, DAEMON_RESOLVE, daemon_resolved, a) == -1) {
+        daemon_finish(a, POSTED_FAILED, "out of memory");
+    }
+}
+
+
+static void
+daemon_resolved(void *data)
+{
+    daemon_send(data);
+}
+
+
+static void
+daemon_send(apply_t *a)
+{
+    size_t               n;
+    daemon_t            *d;
+    uint32_t             config, endpoints;
+    const char          *err;
+    segment_buf_t        buf, *e;
+    compile_endpoint_t  *list;
+
+    d = a->daemon;
+    e = NULL;
+
+    list = dns_set_endpoints(a->load->arena, a->set, &n);
+    a->sum = dns_sum(list, n);
+
+    publisher_current(d->publisher, &config, &endpoints);
+
+    if (a->sum != d->sum || endpoints == 0) {
+        endpoints = store_next(d->store, KONG_SEGMENT_ENDPOINTS);
+
+        if (daemon_endpoints(a->load->arena, a->set, endpoints, &buf, &err)
+            == -1)
+        {
+            daemon_finish(a, POSTED_FAILED, err);
+            return;
+        }
+
+        e = &buf;
+    }
+
+    if (publisher_submit(d->publisher, a->load->number, &a->load->segment,
+                         endpoints, e, daemon_published, a)
+        == -1)
+    {
+        segment_buf_release(e != NULL ? &buf : NULL);
+        daemon_finish(a, POSTED_FAILED, "out of memory");
+        return;
+    }
+
+    /* from here on changes of addresses are those of the new names */
+    a->sent = 1;
+    a->old_set = d->set;
+    a->old_sum = d->sum;
+    d->set = a->set;
+    d->sum = a->sum;
+    a->set = NULL;
+}
+
+
+static void
+daemon_published(void *data, publish_rc_t rc, const char *err)
+{
+    apply_t   *a = data;
+    daemon_t  *d;
+
+    d = a->daemon;
+
+    if (rc < 0) {
+        a->set = d->set;
+        d->set = a->old_set;
+        a->old_set = NULL;
+
+        /* what came meanwhile went out with the other names, or not at all */
+        d->sum = 0;
+        daemon_settle(d, DAEMON_SETTLE);
+
+        log_write(LOG_ERR, "configuration %u is not published: %s",
+                  a->load->number, err);
+
+        if (a->source) {
+            daemon_report(d, 0, err);
+        }
+
+        daemon_finish(a, rc == PUBLISH_REFUSED ? POSTED_REFUSED
+                                               : POSTED_FAILED, err);
+        return;
+    }
+
+    dns_set_free(a->old_set);
+    a->old_set = NULL;
+
+    log_write(LOG_NOTICE, "configuration %u (%s) is %s", a->load->number,
+              a->load->generation->config->hash,
+              rc == PUBLISH_SERVED ? "served"
+                                   : "stored; there is no nginx to serve it");
+
+    daemon_adopt(a);
+}
+
+
+static void
+daemon_adopt(apply_t *a)
+{
+    daemon_t  *d;
+
+    d = a->daemon;
+
+    generation_put(d->active);
+    d->active = a->load->generation;
+    generation_get(d->active);
+
+    if (a->restore) {
+        daemon_resume(a);
+        return;
+    }
+
+    if (a->source) {
+        daemon_report(d, 1, "");
+    } else {
+        daemon_report(d, d->ok, d->message);
+    }
+
+    a->job.run = daemon_export;
+    a->job.done = daemon_exported;
+    offload_run(d->loader, &a->job);
+}
+
+
+/* nothing is published: nginx has the pair, or will start on it */
+static void
+daemon_resume(apply_t *a)
+{
+    size_t               n;
+    daemon_t            *d;
+    uint32_t             config, endpoints;
+    compile_endpoint_t  *list;
+
+    d = a->daemon;
+    d->set = a->set;
+    a->set = NULL;
+
+    publisher_current(d->publisher, &config, &endpoints);
+    daemon_seed(d->dns, d->store, endpoints);
+
+    list = dns_set_endpoints(a->load->arena, d->set, &n);
+    d->sum = dns_sum(list, n);
+
+    if (n != 0) {
+        (void) dns_set_resolve(d->set, DAEMON_RESOLVE, daemon_addresses, d);
+    }
+
+    log_write(LOG_NOTICE, "configuration %u (%s) goes on", config,
+              d->active->config->hash);
+
+    daemon_report(d, d->ok, d->message);
+    daemon_finish(a, POSTED_OK, NULL);
+}
+
+
+/* in the loader's thread: the generation is complete and only read */
+static void
+daemon_export(void *data)
+{
+    char     *text;
+    apply_t  *a = data;
+    arena_t  *arena;
+
+    arena = arena_new();
+    text = declarative_export(arena, a->load->generation->config, &a->len);
+
+    a->text = malloc(a->len + 1);
+    if (a->text != NULL) {
+        memcpy(a->text, text, a->len + 1);
+    }
+
+    arena_free(arena);
+}
+
+
+static void
+daemon_exported(void *data)
+{
+    apply_t  *a = data;
+
+    if (a->text != NULL) {
+        /* also while stopping: the disk's thread ends after this one */
+        a->job.run = daemon_keep;
+        offload_run(a->daemon->disk, &a->job);
+        return;
+    }
+
+    if (!a->daemon->stopping) {
+        daemon_finish(a, POSTED_OK, NULL);
+    }
+}
+
+
+/* in the disk's thread */
+static void
+daemon_keep(void *data)
+{
+    apply_t     *a = data;
+    const char  *err;
+
+    if (store_write_source(a->daemon->store, a->load->number, a->text,
+                           a->len, &err)
+        == -1)
+    {
+        log_write(LOG_ERR, "the text of configuration %u is not kept for the "
+                  "next start: %s", a->load->number, err);
+    }
+
+    free(a->text);
+    a->text = NULL;
+}
+
+
+static void
+daemon_finish(apply_t *a, posted_t rc, const char *err)
+{
+    daemon_t  *d;
+
+    d = a->daemon;
+    d->apply = NULL;
+
+    if (a->posted != NULL) {
+        a->posted(a->data, rc, a->load, err);
+    }
+
+    daemon_apply_free(a);
+    daemon_next(d);
+}
+
+
+void
+daemon_apply_free(apply_t *a)
+{
+    if (a == NULL) {
+        return;
+    }
+
+    dns_set_free(a->set);
+    dns_set_free(a->old_set);
+    load_free(a->load);
+    free(a->text);
+    free(a);
+}
+
+
+/* some address has changed; others are likely to follow in a moment */
+void
+daemon_addresses(void *data)
+{
+    daemon_settle(data, DAEMON_SETTLE);
+}
+
+
+static void
+daemon_settle(daemon_t *d, unsigned ms)
+{
+    struct timeval  tv;
+
+    if (d->stopping || d->settle == NULL
+        || evtimer_pending(d->settle, NULL))
+    {
+        return;
+    }
+
+    tv.tv_sec = ms / 1000;
+    tv.tv_usec = ms % 1000 * 1000;
+
+    (void) evtimer_add(d->settle, &tv);
+}
+
+
+void
+daemon_settled(evutil_socket_t fd, short what, void *data)
+{
+    size_t               n;
+    arena_t             *arena;
+    daemon_t            *d = data;
+    uint64_t             sum;
+    uint32_t             generation;
+    const char          *err;
+    segment_buf_t        buf;
+    compile_endpoint_t  *list;
+
+    (void) fd;
+    (void) what;
+
+    if (d->set == NULL) {
+        return;
+    }
+
+    arena = arena_new();
+    list = dns_set_endpoints(arena, d->set, &n);
+    sum = dns_sum(list, n);
+
+    if (sum == d->sum) {
+        arena_free(arena);
+        return;
+    }
+
+    generation = store_next(d->store, KONG_SEGMENT_ENDPOINTS);
+
+    if (daemon_endpoints(arena, d->set, generation, &buf, &err) == -1) {
+        log_write(LOG_ERR, "addresses are not published: %s", err);
+        arena_free(arena);
+        daemon_settle(d, DAEMON_RETRY);
+        return;
+    }
+
+    if (publisher_submit(d->publisher, 0, NULL, generation, &buf,
+                         daemon_sent_addresses, d)
+        == -1)
+    {
+        segment_buf_release(&buf);
+        daemon_settle(d, DAEMON_RETRY);
+
+    } else {
+        d->sum = sum;
+    }
+
+    arena_free(arena);
+}
+
+
+static void
+daemon_sent_addresses(void *data, publish_rc_t rc, const char *err)
+{
+    daemon_t  *d = data;
+
+    if (rc < 0) {
+        log_write(LOG_ERR, "addresses are not published: %s", err);
+        d->sum = 0;
+        daemon_settle(d, DAEMON_RETRY);
+    }
+}
+
+
+/* the state of the source, as /status, the log and `kong health` show it */
+void
+daemon_report(daemon_t *d, unsigned ok, const char *message)
+{
+    char               *copy;
+    publisher_state_t   state;
+
+    if (ok != d->ok || d->since == 0) {
+        d->since = daemon_time();
+    }
+
+    copy = strdup(message != NULL ? message : "");
+    if (copy != NULL) {
+        free(d->message);
+        d->message = copy;
+    }
+
+    d->ok = ok;
+
+    state.source = daemon_has_source(d->conf) ? "file" : "off";
+    state.ok = ok;
+    state.message = d->message != NULL ? d->message : "";
+    state.hash = d->active != NULL ? d->active->config->hash : "";
+    state.since = d->since;
+
+    publisher_state(d->publisher, &state);
+}

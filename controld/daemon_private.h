@@ -1,0 +1,104 @@
+/*
+ * daemon_private: the parts of a running daemon, shared by the files that
+ * make it up: daemon.c (life cycle), daemon_apply.c (from a loaded
+ * configuration to a served one), daemon_prepare.c (the same once, for the
+ * command line).
+ */
+
+#ifndef KONG_DAEMON_PRIVATE_H
+#define KONG_DAEMON_PRIVATE_H
+
+#include "admin/admin.h"
+#include "daemon.h"
+#include "dns/dns.h"
+#include "offload.h"
+#include "publish/publisher.h"
+#include "source/file.h"
+#include "source/load.h"
+
+
+#define DAEMON_SIGNALS      5
+#define DAEMON_RESOLVE      2000     /* ms a new configuration waits for DNS */
+#define DAEMON_SETTLE       5        /* ms to gather changes of addresses */
+#define DAEMON_RETRY        1000
+
+
+typedef struct daemon_s  daemon_t;
+typedef struct apply_s   apply_t;
+
+/* a configuration on its way; one at a time */
+struct apply_s {
+    daemon_t          *daemon;
+    load_t            *load;
+    dns_set_t         *set;
+    uint64_t           sum;          /* of its endpoints */
+    unsigned           restore:1;    /* what is served, not published */
+    unsigned           source:1;     /* the declarative file or string */
+    unsigned           sent:1;       /* its names are the daemon's */
+    dns_set_t         *old_set;
+    uint64_t           old_sum;
+    offload_job_t      job;
+    char              *text;         /* of <generation>.source */
+    size_t             len;
+
+    admin_posted_pt    posted;       /* of POST /config, or NULL */
+    void              *data;
+};
+
+struct daemon_s {
+    conf_t              *conf;
+    arena_t             *conf_arena; /* of a conf that was read again */
+    conf_t              *first_conf;
+
+    struct event_base   *base;
+    struct event        *signals[DAEMON_SIGNALS];
+    struct event        *settle;
+    offload_t           *loader;
+    offload_t           *disk;
+    offload_t           *web;
+    control_t           *control;
+    store_t             *store;
+    publisher_t         *publisher;
+    dns_t               *dns;
+    file_t              *file;
+    admin_t             *admin;
+
+    generation_t        *active;
+    dns_set_t           *set;        /* names of what is sent or served */
+    uint64_t             sum;        /* of the endpoints last sent; 0: none */
+    apply_t             *apply;      /* under way */
+    apply_t             *post;       /* waits for it */
+    unsigned             wanted:1;   /* the source is to be read again */
+    unsigned             forced:1;   /* even if its text is the same */
+    unsigned             stopping:1;
+
+    unsigned             ok;         /* of the source's last load */
+    char                *message;
+    double               since;
+};
+
+
+/* daemon_apply.c */
+void daemon_restore(daemon_t *d);
+void daemon_want(daemon_t *d, unsigned forced);
+int daemon_post(void *data, load_t *load, admin_posted_pt posted,
+    void *user);
+void daemon_addresses(void *data);
+void daemon_settled(evutil_socket_t fd, short what, void *data);
+void daemon_report(daemon_t *d, unsigned ok, const char *message);
+void daemon_apply_free(apply_t *a);
+
+/* shared with daemon_prepare.c; text from `a` */
+int daemon_has_source(const conf_t *c);
+const char *daemon_source(const conf_t *c);
+void daemon_load_opts(arena_t *a, const conf_t *c, load_t *l);
+void daemon_load_source(const conf_t *c, load_t *l);
+void daemon_dns_conf(arena_t *a, const conf_t *c, dns_conf_t *out);
+void daemon_log_errors(const char *what, const char *report);
+double daemon_time(void);
+int daemon_endpoints(arena_t *a, const dns_set_t *set, uint32_t generation,
+    segment_buf_t *out, const char **err);
+/* the addresses of a pair that is on disk, for the names of `set` */
+void daemon_seed(dns_t *dns, store_t *store, uint32_t endpoints);
+
+#endif
