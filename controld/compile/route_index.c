@@ -17,12 +17,18 @@
 #include "../../ngx_kong_module/snapshot/kong_index.h"
 
 
-/* priority, from the highest bit: number of kinds of rules (3), only plain
- * hosts (1), headers (8), regex (1), regex_priority (32), path length (19) */
-#define PRIO_KINDS     61
+/*
+ * Priorities, bit for bit as Kong 3.9 computes them.  The upper half holds
+ * "only plain hosts" and "a regex path"; the lower half the number of kinds
+ * of rules (3 bits), the number of headers (8) and the regex_priority, which
+ * overlap, and the length of the path (19).  The lower half is a signed
+ * number: from four kinds on it is negative, and its sign fills the upper
+ * half.
+ */
 #define PRIO_PLAIN     60
-#define PRIO_HEADERS   52
 #define PRIO_REGEX     51
+#define PRIO_KINDS     29
+#define PRIO_HEADERS   20
 #define PRIO_PRIORITY  19
 #define PRIO_LENGTH    0x7ffff
 
@@ -31,8 +37,6 @@
 typedef struct {
     uint64_t             prio;
     uint64_t             id[2];      /* big-endian halves, as numbers */
-    uint32_t             path;       /* of the rule; KONG_NONE: no paths */
-    uint32_t             rule;
 } index_entry_t;
 
 typedef struct {
@@ -240,26 +244,37 @@ index_is_regex(const kong_str_t *path)
 }
 
 
+/* of a path (NULL: the route has none) together with the other rules */
 static uint64_t
-index_priority(const route_rule_t *r)
+index_priority(const route_rule_t *r, const kong_str_t *path)
 {
-    uint32_t  i;
-    uint64_t  kinds, plain, headers;
+    uint32_t  i, low, headers;
+    uint64_t  high;
 
-    plain = r->has_hosts;
+    high = (uint64_t) r->has_hosts << PRIO_PLAIN;
 
     for (i = 0; i < r->n_hosts; i++) {
         if (memchr(r->hosts[i].data, '*', r->hosts[i].len) != NULL) {
-            plain = 0;
+            high = 0;
         }
     }
 
-    kinds = (r->n_methods != 0) + (r->n_hosts != 0) + (r->n_paths != 0)
-            + (r->n_headers != 0) + (r->n_snis != 0);
-    headers = (r->n_headers < 255) ? r->n_headers : 255;
+    low = (uint32_t) ((r->n_methods != 0) + (r->n_hosts != 0)
+                      + (r->n_paths != 0) + (r->n_headers != 0)
+                      + (r->n_snis != 0)) << PRIO_KINDS;
 
-    return kinds << PRIO_KINDS | plain << PRIO_PLAIN
-           | headers << PRIO_HEADERS;
+    headers = (r->n_headers < 255) ? r->n_headers : 255;
+    low |= headers << PRIO_HEADERS;
+
+    if (path != NULL && index_is_regex(path)) {
+        high |= (uint64_t) 1 << PRIO_REGEX;
+        low |= (uint32_t) r->regex_priority << PRIO_PRIORITY;
+
+    } else if (path != NULL) {
+        low |= (uint32_t) path->len & PRIO_LENGTH;
+    }
+
+    return high | (uint64_t) (int64_t) (int32_t) low;
 }
 
 
@@ -291,10 +306,8 @@ index_rule_entries(index_builder_t *ib, const route_rule_t *r)
 {
     uint8_t         id[16];
     uint32_t        i, first, groups, split;
-    uint64_t        prio, len;
     index_entry_t  *e;
 
-    prio = index_priority(r);
     memcpy(id, r->id, sizeof(id));
     groups = 0;
     split = 0;
@@ -305,22 +318,7 @@ index_rule_entries(index_builder_t *ib, const route_rule_t *r)
 
     for (i = 0; i < r->n_paths || i == 0; i++) {
         e = &ib->entries[ib->n_entries++];
-        e->rule = (uint32_t) (r - ib->rules);
-        e->path = KONG_NONE;
-        e->prio = prio;
-
-        if (i < r->n_paths) {
-            e->path = i;
-
-            if (index_is_regex(&r->paths[i])) {
-                e->prio |= (uint64_t) 1 << PRIO_REGEX
-                           | (uint64_t) ((uint32_t) r->regex_priority
-                                         ^ 0x80000000u) << PRIO_PRIORITY;
-            } else {
-                len = r->paths[i].len;
-                e->prio |= (len < PRIO_LENGTH) ? len : PRIO_LENGTH;
-            }
-        }
+        e->prio = index_priority(r, r->n_paths ? &r->paths[i] : NULL);
 
         if (split) {
             first = index_group(r, i);

@@ -206,6 +206,22 @@ writer_records(writer_t *w, kong_section_id_t id, size_t n, size_t size)
 }
 
 
+int
+writer_shrink(writer_t *w, kong_section_id_t id, size_t n, size_t size)
+{
+    unsigned  i;
+
+    for (i = 0; i < w->n_sections; i++) {
+        if (w->sections[i].id == (uint32_t) id) {
+            w->sections[i].n = (uint32_t) n;
+            w->sections[i].bytes.size = n * size;
+        }
+    }
+
+    return w->failed ? -1 : 0;
+}
+
+
 void
 writer_take(writer_t *w, kong_section_id_t id, size_t n, uint8_t *data,
     size_t size)

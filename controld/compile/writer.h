@@ -40,6 +40,8 @@ uint32_t writer_new_string(writer_t *w, const char *s, size_t len);
  * where it is until writer_finish().  NULL after a failure */
 void *writer_records(writer_t *w, kong_section_id_t id, size_t n,
     size_t size);
+/* fewer records than announced.  0, or -1 after a failure */
+int writer_shrink(writer_t *w, kong_section_id_t id, size_t n, size_t size);
 /* a section of bytes made elsewhere; takes over *data (malloc'ed) */
 void writer_take(writer_t *w, kong_section_id_t id, size_t n, uint8_t *data,
     size_t size);

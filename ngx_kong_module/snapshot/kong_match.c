@@ -216,7 +216,9 @@ match_child(const uint8_t *fan, uint32_t n, uint8_t byte)
         return KONG_NONE;
     }
 
-    return f->before[byte >> 5] + (uint32_t) __builtin_popcount(w & (bit - 1));
+    w &= bit - 1;
+
+    return f->before[byte >> 5] + (uint32_t) __builtin_popcount(w);
 }
 
 
@@ -342,7 +344,7 @@ static int
 match_cond(match_ctx_t *ctx, const kong_cond_t *cond, uint32_t depth)
 {
     int             end;
-    const uint8_t  *base, *starts;
+    const uint8_t  *base, *start;
 
     if (cond->flags & KONG_COND_METHODS) {
         if (ctx->method == 0) {
@@ -361,13 +363,12 @@ match_cond(match_ctx_t *ctx, const kong_cond_t *cond, uint32_t depth)
 
     if (cond->rules != 0) {
         base = ctx->seg->predicates;
-        starts = base + sizeof(kong_predicates_t)
-                 + sizeof(kong_cond_t)
-                   * ((const kong_predicates_t *) (const void *) base)->n_conds;
+        start = base + ((const kong_predicates_t *) (const void *) base)
+                       ->n_conds * sizeof(kong_cond_t)
+                + sizeof(kong_predicates_t)
+                + (cond->rules - 1) * sizeof(uint32_t);
 
-        if (!match_rules(ctx, base + kong_u32(starts + (cond->rules - 1)
-                                                       * sizeof(uint32_t))))
-        {
+        if (!match_rules(ctx, base + kong_u32(start))) {
             return 0;
         }
     }

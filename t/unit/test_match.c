@@ -53,7 +53,7 @@ typedef struct {
 typedef struct {
     const route_rule_t    *rule;
     uint8_t                id[16];
-    unsigned               kinds, plain, headers, regex, length;
+    unsigned               top, plain, regex, low, length;
     kong_str_t             paths[MAX_LIST];
     unsigned               n_paths;
 } naive_t;
@@ -371,15 +371,17 @@ naive_cmp(const void *one, const void *two)
         return (a->field > b->field) ? -1 : 1;                              \
     }
 
-    BY(kinds)
-    BY(plain)
-    BY(headers)
-    BY(regex)
+    /* four kinds of rules (or a negative regex_priority) come first; then
+     * plain hosts, then regexes, whatever else the routes have */
 
-    if (a->regex) {
-        BY(rule->regex_priority)
+    BY(top)
+
+    if (!a->top) {
+        BY(plain)
+        BY(regex)
     }
 
+    BY(low)
     BY(length)
 
     return -memcmp(a->id, b->id, 16);
@@ -443,9 +445,19 @@ naive_split(const route_rule_t *r)
             nv->length = (regex || !r->n_paths) ? 0
                                                 : (unsigned) r->paths[i].len;
             memcpy(nv->id, r->id, 16);
-            nv->kinds = !!r->n_hosts + !!r->n_paths + !!r->n_methods
-                        + !!r->n_snis + !!r->n_headers;
-            nv->headers = r->n_headers;
+
+            /* in units of 2^19: kinds of rules, headers, and the priority
+             * of a regex, which share bits */
+
+            nv->low = (!!r->n_hosts + !!r->n_paths + !!r->n_methods
+                       + !!r->n_snis + !!r->n_headers) << 10
+                      | r->n_headers << 1;
+
+            if (regex) {
+                nv->low |= (unsigned) r->regex_priority & 0x1fff;
+            }
+
+            nv->top = nv->low >> 12;
             nv->plain = !!r->n_hosts;
 
             for (j = 0; j < r->n_hosts; j++) {
