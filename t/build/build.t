@@ -15,7 +15,7 @@ my %env = (MAKEFLAGS => undef, MFLAGS => undef, MAKELEVEL => undef);
 # -W pretends that a file is new: make prints how it would compile it
 my ($rc, $out) = run({ dir => top(), env => \%env }, 'make', '-n', @san,
                      '-W', 'controld/main.c', 'daemon');
-my ($line) = grep { /controld\/main\.c/ } split(/\n/, $out);
+my ($line) = grep { m{ -c .*controld/main\.c$} } split(/\n/, $out);
 
 is($rc, 0, 'make -n');
 ok(defined $line && index(" $line ", " $_ ") >= 0, "the daemon: $_")
