@@ -39,7 +39,6 @@ static void conf_type_string(conf_t *c, const conf_setting_t *s,
 static const char *conf_deref(conf_t *c, const char *name, const char *text,
     value_t *errors);
 static char *conf_trim(arena_t *a, const char *s, size_t len);
-static const char *conf_absolute(arena_t *a, const char *path);
 static void conf_set_prefix(conf_t *c);
 static value_t *conf_known(const conf_t *c, const char *name,
     value_kind_t kind);
@@ -525,7 +524,7 @@ conf_trim(arena_t *a, const char *s, size_t len)
 
 
 /* no symbolic link is resolved: what the user named is what is shown */
-static const char *
+const char *
 conf_absolute(arena_t *a, const char *path)
 {
     char    *cwd, *s;

@@ -37,6 +37,8 @@ const value_t *conf_list(const conf_t *c, const char *name); /* array */
 const char *conf_prefix(const conf_t *c);      /* absolute, no final slash */
 /* "<prefix>/<rest>" in arena memory of the conf */
 const char *conf_path(const conf_t *c, const char *rest);
+/* any path, without a final slash; links are not resolved */
+const char *conf_absolute(arena_t *a, const char *path);
 
 /* listeners, parsed: proxy_listen, admin_listen, status_listen */
 typedef struct {

@@ -1,0 +1,288 @@
+/*
+ * stop: `kong stop`, `quit`, `drain` and `health`.  They need the prefix and
+ * nothing else, so that a broken kong.conf never keeps a node from being
+ * stopped.
+ */
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "local_http.h"
+#include "node.h"
+#include "process.h"
+
+
+#define HEALTH_HEARTBEAT  5.0            /* seconds without a sign of life */
+
+
+static const char *stop_prefix(cli_t *cli, pid_t *nginx);
+static int stop_daemon(cli_t *cli, const char *prefix);
+static int drain_one(cli_t *cli, const conf_listen_t *listen);
+static void health_controld(cli_t *cli, const char *prefix);
+
+
+/* the prefix of a node that runs; NULL after an error */
+static const char *
+stop_prefix(cli_t *cli, pid_t *nginx)
+{
+    const char  *prefix;
+
+    prefix = cli_prefix(cli);
+
+    if (prefix == NULL) {
+        return NULL;
+    }
+
+    if (access(prefix, F_OK) == -1) {
+        cli_error("no such prefix: %s", prefix);
+        return NULL;
+    }
+
+    *nginx = node_nginx(cli->arena, prefix);
+
+    if (*nginx == 0) {
+        /* a daemon without its nginx is no node, but must not stay */
+        (void) stop_daemon(cli, prefix);
+        cli_error("nginx not running in prefix: %s", prefix);
+        return NULL;
+    }
+
+    return prefix;
+}
+
+
+static int
+stop_daemon(cli_t *cli, const char *prefix)
+{
+    pid_t  pid;
+
+    pid = node_controld(cli->arena, prefix);
+
+    if (node_stop(pid, SIGTERM, NODE_STOP_TIMEOUT) == -1
+        && node_stop(pid, SIGKILL, 1) == -1)
+    {
+        return cli_error("controld (pid %d) did not end", (int) pid);
+    }
+
+    return 0;
+}
+
+
+int
+cli_stop(cli_t *cli)
+{
+    pid_t        nginx;
+    const char  *prefix, *err;
+
+    prefix = stop_prefix(cli, &nginx);
+    if (prefix == NULL) {
+        return 1;
+    }
+
+    if (node_stop_all(cli->arena, prefix, &err) == -1) {
+        return cli_error("%s", err);
+    }
+
+    cli_print("Kong stopped");
+
+    return 0;
+}
+
+
+int
+cli_quit(cli_t *cli)
+{
+    int          forced;
+    pid_t        nginx;
+    const char  *prefix;
+
+    prefix = stop_prefix(cli, &nginx);
+    if (prefix == NULL) {
+        return 1;
+    }
+
+    process_sleep(cli->wait);
+
+    cli_verbose("waiting up to %.0f seconds for requests to end",
+                cli->timeout);
+
+    forced = 0;
+
+    if (node_stop(nginx, SIGQUIT, cli->timeout) == -1) {
+        forced = 1;
+
+        if (node_stop(nginx, SIGTERM, NODE_STOP_TIMEOUT) == -1) {
+            return cli_error("nginx (pid %d) did not end", (int) nginx);
+        }
+    }
+
+    if (stop_daemon(cli, prefix) != 0) {
+        return 1;
+    }
+
+    cli_print(forced ? "Timeout, Kong stopped forcefully"
+              : "Kong stopped (gracefully)");
+
+    return 0;
+}
+
+
+int
+cli_drain(cli_t *cli)
+{
+    int                   rc;
+    size_t                i, n;
+    conf_t               *c;
+    value_t              *errors;
+    const char           *prefix;
+    const conf_listen_t  *listens;
+
+    prefix = cli_prefix(cli);
+    if (prefix == NULL) {
+        return 1;
+    }
+
+    if (access(prefix, F_OK) == -1) {
+        return cli_error("no such prefix: %s", prefix);
+    }
+
+    c = cli->conf ? cli_conf(cli)
+                  : conf_load_env(cli->arena, prefix, &errors);
+
+    if (c == NULL) {
+        return cli->conf ? 1 : cli_errors(errors);
+    }
+
+    n = conf_listens(c, "status_listen", &listens);
+
+    if (n == 0) {
+        cli_print("No status listeners found in configuration.");
+        return 0;
+    }
+
+    for (i = 0, rc = -1; i < n && rc == -1; i++) {
+        rc = drain_one(cli, &listens[i]);
+    }
+
+    return 0;
+}
+
+
+/* listeners share one state: the first that answers is enough */
+static int
+drain_one(cli_t *cli, const conf_listen_t *listen)
+{
+    const char    *url, *host, *socket;
+    local_http_t   answer;
+
+    host = listen->address;
+    socket = NULL;
+
+    if (listen->port == 0) {
+        socket = host + sizeof("unix:") - 1;
+        url = arena_printf(cli->arena, "%s://localhost/status/ready",
+                           listen->ssl ? "https" : "http");
+
+    } else {
+        if (strcmp(host, "0.0.0.0") == 0 || strcmp(host, "*") == 0) {
+            host = "127.0.0.1";
+
+        } else if (strcmp(host, "[::]") == 0) {
+            host = "[::1]";
+        }
+
+        url = arena_printf(cli->arena, "%s://%s:%u/status/ready",
+                           listen->ssl ? "https" : "http", host,
+                           listen->port);
+    }
+
+    if (local_http(cli->arena, socket, url, "{\"status\":\"draining\"}",
+                   &answer)
+        == -1)
+    {
+        cli_print("Failed to send request to %s: %s", url, answer.error);
+        return -1;
+    }
+
+    if (answer.status != 204) {
+        cli_print("Unexpected response status from %s: %ld", url,
+                  answer.status);
+        return -1;
+    }
+
+    cli_print("Kong's status successfully changed to 'draining'");
+
+    return 0;
+}
+
+
+int
+cli_health(cli_t *cli)
+{
+    const char  *prefix;
+
+    prefix = cli_prefix(cli);
+    if (prefix == NULL) {
+        return 1;
+    }
+
+    if (access(prefix, F_OK) == -1) {
+        return cli_error("no such prefix: %s", prefix);
+    }
+
+    if (node_nginx(cli->arena, prefix) == 0) {
+        cli_print("nginx.......not running\n");
+        return cli_error("Kong is not running at %s", prefix);
+    }
+
+    cli_print("nginx.......running\n");
+    cli_print("Kong is healthy at %s", prefix);
+
+    health_controld(cli, prefix);
+
+    return 0;
+}
+
+
+/* what Kong would not tell; the node serves traffic in all of these cases */
+static void
+health_controld(cli_t *cli, const char *prefix)
+{
+    value_t  *status, *ok, *message, *age;
+
+    if (node_controld(cli->arena, prefix) == 0) {
+        cli_print("\nWARNING: controld is not running: traffic is served "
+                  "with the last configuration, changes are not seen");
+    }
+
+    status = node_ask(cli->arena, prefix, "/status");
+
+    if (status == NULL) {
+        cli_print("\nWARNING: nginx does not answer on %s/sockets/"
+                  "control.sock", prefix);
+        return;
+    }
+
+    age = value_path(status, "controld.heartbeat_age");
+
+    if (node_controld(cli->arena, prefix) != 0 && age != NULL
+        && age->kind == VALUE_NUMBER && age->u.number > HEALTH_HEARTBEAT)
+    {
+        cli_print("\nWARNING: controld has given no sign of life for %.0f "
+                  "seconds", age->u.number);
+    }
+
+    ok = value_path(status, "source.ok");
+    message = value_path(status, "source.message");
+
+    if (ok != NULL && ok->kind == VALUE_BOOL && !ok->u.boolean) {
+        cli_print("\nWARNING: the configuration source is invalid, the "
+                  "configuration before it is served: %s",
+                  value_cstr(message) ? value_cstr(message) : "");
+    }
+}
