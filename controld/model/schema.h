@@ -188,6 +188,7 @@ struct schema_ctx_s {
     unsigned           transform;   /* _transform: hash passwords ... */
     void              *data;        /* of the caller */
     unsigned           partial;     /* absent required fields are no errors */
+    const char *const *plugins;     /* enabled ones; NULL = all bundled */
 };
 
 

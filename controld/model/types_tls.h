@@ -1,0 +1,22 @@
+/*
+ * types_tls: PEM texts as OpenSSL objects; the caller frees them.  NULL: not
+ * loadable, *err is a sentence.
+ */
+
+#ifndef KONG_TYPES_TLS_H
+#define KONG_TYPES_TLS_H
+
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+#include "schema.h"
+
+
+X509 *types_load_certificate(arena_t *a, const value_t *v, const char **err);
+EVP_PKEY *types_load_private_key(arena_t *a, const value_t *v,
+    const char **err);
+EVP_PKEY *types_load_public_key(arena_t *a, const value_t *v,
+    const char **err);
+BIO *types_bio(const value_t *v);
+
+#endif
