@@ -48,7 +48,7 @@ CFLAGS_ALL  := -std=gnu11 -O2 -g -fPIE $(WARNINGS) $(PKG_CFLAGS) -I. \
                -D_GNU_SOURCE $(if $(SAN),$(SANITIZE),$(HARDEN)) $(CFLAGS)
 LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -Wl,--as-needed \
                $(if $(SAN),$(SANITIZE)) $(LDFLAGS)
-LIBS        := $(PKG_LIBS) -lm -lpthread
+LIBS        := $(PKG_LIBS) -lresolv -lm -lpthread
 
 LIB_OBJS := $(LIB_SRCS:%.c=$(B)/obj/%.o)
 UNIT     := $(UNIT_SRCS:t/unit/%.c=$(B)/unit/%)
