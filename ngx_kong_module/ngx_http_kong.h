@@ -31,7 +31,6 @@
 
 typedef struct ngx_kong_map_s         ngx_kong_map_t;
 typedef struct ngx_kong_generation_s  ngx_kong_generation_t;
-typedef struct ngx_http_kong_rt_s     ngx_http_kong_rt_t;
 typedef struct ngx_kong_run_s         ngx_kong_run_t;
 
 /*
@@ -47,9 +46,8 @@ struct ngx_kong_map_s {
     size_t                  size;
     kong_segment_t          seg;
     ngx_pool_t             *pool;
-    ngx_http_kong_rt_t    **services;    /* config: by index, made lazily */
-    ngx_http_kong_rt_t    **confs;       /* their table, by settings; NULL
-                                            until the first request */
+    struct ngx_http_kong_confs_s  *confs;     /* config: upstream settings,
+                                                 made lazily */
     struct ngx_kong_regex_s  **regexes;  /* config: by index, made lazily */
     struct ngx_kong_instance_s  **instances;  /* config: plugins, lazily */
     ngx_uint_t             *rr;          /* endpoints: round robin positions */

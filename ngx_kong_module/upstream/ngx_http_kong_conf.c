@@ -1,8 +1,9 @@
 /*
  * A service's upstream configuration: the location's ngx_http_upstream_conf_t
  * with the service's timeouts and TLS settings.  Made when the first request
- * needs it, once a worker and config segment; services with equal settings
- * share one, so that 100,000 services do not need 100,000 copies.
+ * needs it, once a worker and config segment.  It is found by its settings,
+ * not by the service: services with equal ones share a copy, and a worker
+ * needs no memory for each of 100,000 services.
  */
 
 #include "ngx_http_kong_upstream.h"
@@ -11,8 +12,16 @@
 #include <xxhash.h>
 
 
-#define NGX_HTTP_KONG_CONF_BUCKETS  256
+#define NGX_HTTP_KONG_CONFS_MIN  16     /* buckets, a power of two */
 
+
+struct ngx_http_kong_confs_s {
+    ngx_http_kong_rt_t           **buckets;
+    ngx_uint_t                     size;
+    ngx_uint_t                     n;
+};
+
+typedef struct ngx_http_kong_confs_s  ngx_http_kong_confs_t;
 
 /* what decides that services share a configuration; without padding */
 typedef struct {
@@ -34,6 +43,7 @@ typedef ngx_uint_t                    ngx_http_kong_conf_tls_t;
 static ngx_int_t ngx_http_kong_conf_tls(ngx_http_request_t *r,
     ngx_http_kong_ctx_t *ctx, ngx_http_kong_conf_tls_t *settings,
     uint64_t *id);
+static ngx_http_kong_confs_t *ngx_http_kong_confs_grow(ngx_kong_map_t *map);
 static ngx_http_kong_rt_t *ngx_http_kong_conf_create(ngx_http_request_t *r,
     ngx_kong_map_t *map, ngx_http_kong_conf_key_t *key,
     ngx_http_kong_conf_tls_t *settings);
@@ -44,22 +54,15 @@ static ngx_uint_t ngx_http_kong_conf_equal(ngx_http_kong_rt_t *rt,
 ngx_http_kong_rt_t *
 ngx_http_kong_rt_get(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx)
 {
-    ngx_uint_t                 i, n;
+    uint64_t                   hash;
     ngx_kong_map_t            *map;
-    ngx_http_kong_rt_t        *rt;
-    const kong_service_t      *service;
+    ngx_http_kong_rt_t        *rt, **bucket;
+    ngx_http_kong_confs_t     *confs;
     ngx_http_kong_conf_key_t   key;
     ngx_http_kong_conf_tls_t   settings;
 
     map = ctx->generation->config;
-    service = ctx->service;
-
-    i = service - map->seg.services;
-    rt = map->services[i];
-
-    if (rt != NULL && rt->base == r->upstream->conf) {
-        return rt;
-    }
+    confs = map->confs;
 
     ngx_memzero(&key, sizeof(ngx_http_kong_conf_key_t));
 
@@ -68,40 +71,81 @@ ngx_http_kong_rt_get(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx)
     }
 
     key.base = (uintptr_t) r->upstream->conf;
-    key.connect = service->connect_timeout;
-    key.send = service->send_timeout;
-    key.read = service->read_timeout;
+    key.connect = ctx->service->connect_timeout;
+    key.send = ctx->service->send_timeout;
+    key.read = ctx->service->read_timeout;
 
-    if (map->confs == NULL) {
-        map->confs = ngx_pcalloc(map->pool, NGX_HTTP_KONG_CONF_BUCKETS
-                                            * sizeof(ngx_http_kong_rt_t *));
-        if (map->confs == NULL) {
+    hash = XXH3_64bits(&key, sizeof(ngx_http_kong_conf_key_t));
+
+    if (confs != NULL) {
+        rt = confs->buckets[hash & (confs->size - 1)];
+
+        for ( /* void */ ; rt != NULL; rt = rt->next) {
+            if (rt->hash == hash && ngx_http_kong_conf_equal(rt, &key)) {
+                return rt;
+            }
+        }
+    }
+
+    if (confs == NULL || confs->n == confs->size) {
+        confs = ngx_http_kong_confs_grow(map);
+        if (confs == NULL) {
             return NULL;
         }
     }
 
-    n = XXH3_64bits(&key, sizeof(ngx_http_kong_conf_key_t))
-        % NGX_HTTP_KONG_CONF_BUCKETS;
-
-    for (rt = map->confs[n]; rt != NULL; rt = rt->next) {
-        if (ngx_http_kong_conf_equal(rt, &key)) {
-            break;
-        }
-    }
-
+    rt = ngx_http_kong_conf_create(r, map, &key, &settings);
     if (rt == NULL) {
-        rt = ngx_http_kong_conf_create(r, map, &key, &settings);
-        if (rt == NULL) {
-            return NULL;
-        }
-
-        rt->next = map->confs[n];
-        map->confs[n] = rt;
+        return NULL;
     }
 
-    map->services[i] = rt;
+    bucket = &confs->buckets[hash & (confs->size - 1)];
+
+    rt->hash = hash;
+    rt->next = *bucket;
+    *bucket = rt;
+    confs->n++;
 
     return rt;
+}
+
+
+static ngx_http_kong_confs_t *
+ngx_http_kong_confs_grow(ngx_kong_map_t *map)
+{
+    ngx_uint_t              i, size;
+    ngx_http_kong_rt_t     *rt, *next, **buckets;
+    ngx_http_kong_confs_t  *confs;
+
+    confs = map->confs;
+
+    if (confs == NULL) {
+        confs = ngx_pcalloc(map->pool, sizeof(ngx_http_kong_confs_t));
+        if (confs == NULL) {
+            return NULL;
+        }
+    }
+
+    size = confs->size ? confs->size * 2 : NGX_HTTP_KONG_CONFS_MIN;
+
+    buckets = ngx_pcalloc(map->pool, size * sizeof(ngx_http_kong_rt_t *));
+    if (buckets == NULL) {
+        return NULL;
+    }
+
+    for (i = 0; i < confs->size; i++) {
+        for (rt = confs->buckets[i]; rt != NULL; rt = next) {
+            next = rt->next;
+            rt->next = buckets[rt->hash & (size - 1)];
+            buckets[rt->hash & (size - 1)] = rt;
+        }
+    }
+
+    confs->buckets = buckets;
+    confs->size = size;
+    map->confs = confs;
+
+    return confs;
 }
 
 

@@ -13,6 +13,7 @@
 /* "[" IPv6 "]:65535" */
 #define NGX_HTTP_KONG_NAME_LEN  (NGX_INET6_ADDRSTRLEN + sizeof("[]:65535"))
 
+typedef struct ngx_http_kong_rt_s    ngx_http_kong_rt_t;
 typedef struct ngx_http_kong_tls_s   ngx_http_kong_tls_t;
 typedef struct ngx_http_kong_pool_s  ngx_http_kong_pool_t;
 
@@ -23,7 +24,8 @@ typedef struct ngx_http_kong_pool_s  ngx_http_kong_pool_t;
 struct ngx_http_kong_rt_s {
     ngx_http_upstream_conf_t    conf;
     ngx_http_upstream_conf_t   *base;    /* the location's */
-    ngx_http_kong_rt_t         *next;    /* in the map's list */
+    ngx_http_kong_rt_t         *next;    /* in the bucket */
+    uint64_t                    hash;
     uint64_t                    tls;     /* settings' id; 0: no TLS */
 };
 
