@@ -671,10 +671,12 @@ static int
 index_intern(index_builder_t *ib, uint32_t kind, kong_str_t host,
     uint32_t *bucket)
 {
+    char          *mark;
     size_t         i;
     uint64_t       hash;
     index_host_t  *h;
 
+    mark = ib->rb.next;
     host = rules_lower(&ib->rb, host);
     hash = kong_host_hash(kind, host.data, host.len);
     i = kong_host_slot(hash, (uint32_t) ib->n_table);
@@ -686,6 +688,7 @@ index_intern(index_builder_t *ib, uint32_t kind, kong_str_t host,
             && memcmp(h->host.data, host.data, host.len) == 0)
         {
             *bucket = ib->table[i];
+            ib->rb.next = mark;
             return 0;
         }
 

@@ -70,7 +70,7 @@ rules_count(const route_rule_t *r, size_t *text, size_t *n)
     uint32_t  i, j;
 
     for (i = 0; i < r->n_hosts; i++) {
-        *text += r->hosts[i].len;
+        *text += 2 * r->hosts[i].len;     /* one kept, one looked up */
     }
 
     for (i = 0; i < r->n_paths; i++) {
