@@ -17,6 +17,7 @@
 
 
 static ngx_int_t ngx_http_kong_header_filter(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_kong_headers_garbage(ngx_http_request_t *r);
 static ngx_int_t ngx_http_kong_headers_proxied(ngx_http_request_t *r,
     ngx_http_kong_ctx_t *ctx, ngx_uint_t headers);
 static ngx_int_t ngx_http_kong_headers_via(ngx_http_request_t *r,
@@ -111,6 +112,11 @@ ngx_http_kong_header_filter(ngx_http_request_t *r)
 
     klcf = ngx_http_get_module_loc_conf(r, ngx_http_kong_module);
 
+    if (ctx->proxied && ngx_http_kong_headers_garbage(r)) {
+        return ngx_http_filter_finalize_request(r, &ngx_http_kong_module,
+                                                NGX_HTTP_BAD_GATEWAY);
+    }
+
     if (ctx->proxied) {
         rc = ngx_http_kong_headers_proxied(r, ctx, klcf->headers);
 
@@ -141,6 +147,42 @@ ngx_http_kong_header_filter(ngx_http_request_t *r)
     }
 
     return ngx_http_next_header_filter(r);
+}
+
+
+/*
+ * nginx's proxy module takes an answer that is no HTTP for one of HTTP/0.9
+ * and gives its bytes to the client as they are, with the client's
+ * connection open behind them.  We make it a 502.
+ */
+
+static ngx_uint_t
+ngx_http_kong_headers_garbage(ngx_http_request_t *r)
+{
+    if (r->http_version >= NGX_HTTP_VERSION_10
+        || r->http_protocol.len == 0
+        || r->filter_finalize)
+    {
+        return 0;
+    }
+
+    /* what the client spoke */
+
+#if (NGX_HTTP_V2)
+    if (r->stream != NULL) {
+        r->http_version = NGX_HTTP_VERSION_20;
+
+    } else
+#endif
+    {
+        r->http_version = r->http_protocol.data[r->http_protocol.len - 1]
+                          == '0' ? NGX_HTTP_VERSION_10 : NGX_HTTP_VERSION_11;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "upstream sent no valid HTTP response");
+
+    return 1;
 }
 
 
