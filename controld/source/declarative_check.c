@@ -42,7 +42,9 @@ decl_check(decl_t *d)
         memset(&errors, 0, sizeof(value_t));
         value_set_object(&errors);
 
-        if (row->given != NULL || row->up != NULL) {
+        if (row->given != NULL
+            || (row->up != NULL && row->kind->needs_parent))
+        {
             decl_stand_in(d, row, &errors);
         }
 

@@ -8,6 +8,7 @@
  * part of the format: clients read it.
  */
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "../model/json.h"
@@ -18,8 +19,10 @@ static void decl_link_names(decl_t *d, size_t number);
 static void decl_link_references(decl_t *d, decl_row_t *row);
 static value_t *decl_link_find(decl_t *d, decl_kind_t *kind,
     const value_t *given);
-static void decl_link_set(decl_t *d, decl_row_t *row, const field_t *f,
-    const value_t *id);
+static void decl_link_up(decl_t *d, decl_row_t *row,
+    const decl_relation_t *r);
+static void decl_link_set(decl_t *d, decl_row_t *row,
+    const decl_relation_t *r, const value_t *id);
 static void decl_link_dangling(decl_t *d, decl_row_t *row,
     const decl_relation_t *r, const value_t *given);
 static void decl_link_unique(decl_t *d, decl_row_t *row);
@@ -31,7 +34,17 @@ static const value_t *decl_link_key(const decl_row_t *row);
 void
 decl_link(decl_t *d, config_t *c)
 {
-    size_t  i;
+    size_t        i;
+    decl_kind_t  *kind;
+
+    for (i = 0; i < d->n_kinds; i++) {
+        kind = &d->kinds[i];
+        value_reserve(d->scratch, &kind->by_id, kind->n_rows);
+
+        if (kind->endpoint != NULL) {
+            value_reserve(d->scratch, &kind->by_key, kind->n_rows);
+        }
+    }
 
     for (i = 0; i < d->n_order; i++) {
         decl_link_names(d, i);
@@ -77,7 +90,8 @@ decl_link_names(decl_t *d, size_t number)
     taken = 0;
 
     if (kind->endpoint != NULL) {
-        v = value_get(row->entity, kind->endpoint->name);
+        v = decl_member(row->entity, kind->endpoint_at,
+                        kind->endpoint->name);
 
         if (v != NULL && v->kind == VALUE_STRING) {
             slot = value_putn(d->scratch, &kind->by_key, v->u.string, v->len);
@@ -96,7 +110,7 @@ decl_link_names(decl_t *d, size_t number)
         }
     }
 
-    v = value_get(row->entity, "id");
+    v = decl_member(row->entity, kind->id_at, "id");
     if (v == NULL || v->kind != VALUE_STRING) {
         return;
     }
@@ -146,13 +160,12 @@ decl_link_references(decl_t *d, decl_row_t *row)
                 decl_link_dangling(d, row, r, &row->given[i]);
 
             } else {
-                decl_link_set(d, row, r->field, id);
+                decl_link_set(d, row, r, id);
             }
         }
 
         if (row->up == r->field) {
-            decl_link_set(d, row, r->field,
-                          value_get(row->parent->entity, "id"));
+            decl_link_up(d, row, r);
         }
     }
 }
@@ -187,12 +200,39 @@ decl_link_find(decl_t *d, decl_kind_t *kind, const value_t *given)
 }
 
 
+/* siblings share what nobody changes any more */
+
 static void
-decl_link_set(decl_t *d, decl_row_t *row, const field_t *f, const value_t *id)
+decl_link_up(decl_t *d, decl_row_t *row, const decl_relation_t *r)
+{
+    value_t     *v;
+    decl_row_t  *parent;
+
+    parent = row->parent;
+
+    if (parent->reference.kind != VALUE_NULL) {
+        v = decl_member(row->entity, r->at, r->field->name);
+
+        if (v == NULL) {
+            v = value_put(d->arena, row->entity, r->field->name);
+        }
+
+        *v = parent->reference;
+        return;
+    }
+
+    decl_link_set(d, row, r, value_get(parent->entity, "id"));
+    parent->reference = *value_get(row->entity, r->field->name);
+}
+
+
+static void
+decl_link_set(decl_t *d, decl_row_t *row, const decl_relation_t *r,
+    const value_t *id)
 {
     value_t  *v;
 
-    v = value_put(d->arena, row->entity, f->name);
+    v = value_put(d->arena, row->entity, r->field->name);
     value_set_object(v);
     value_reserve(d->arena, v, 1);
     *value_put(d->arena, v, "id") = *id;
@@ -301,7 +341,17 @@ decl_link_add(decl_t *d, config_t *c, decl_row_t *row)
         schema_transform(&d->ctx, row->kind->schema, row->entity);
     }
 
-    config_add(c, row->kind->schema->name, row->entity);
+    /* ids are known to differ: only the index can be short of memory */
+
+    if (config_add(c, row->kind->schema->name, row->entity) == -1
+        && row->kind->uuid)
+    {
+        if (d->arena->oom != NULL) {
+            longjmp(*d->arena->oom, 1);
+        }
+
+        abort();
+    }
 }
 
 

@@ -19,6 +19,11 @@
 
 static void decl_kind_init(decl_t *d, decl_kind_t *kind);
 static void decl_kind_relate(decl_t *d, decl_kind_t *kind);
+static void decl_kind_child(decl_t *d, decl_kind_t *parent,
+    decl_kind_t *child, const field_t *f);
+static void decl_kind_specials(decl_t *d, decl_kind_t *kind);
+static void decl_kind_special(decl_kind_t *kind, const char *name);
+static unsigned decl_has_specials(const decl_row_t *row);
 static unsigned decl_enabled(const decl_t *d, const char *entity);
 static void decl_collect_list(decl_t *d, decl_kind_t *kind, decl_row_t *parent,
     const field_t *up, value_t *list);
@@ -103,6 +108,10 @@ decl_init(decl_t *d, arena_t *a, arena_t *scratch,
     for (i = 0; i < d->n_kinds; i++) {
         decl_kind_relate(d, &d->kinds[i]);
     }
+
+    for (i = 0; i < d->n_kinds; i++) {
+        decl_kind_specials(d, &d->kinds[i]);
+    }
 }
 
 
@@ -141,6 +150,7 @@ decl_kind_init(decl_t *d, decl_kind_t *kind)
 
     for (i = 0, f = s->fields; f->name != NULL; f++) {
         if (strcmp(f->name, "id") == 0) {
+            kind->id_at = (unsigned) (f - s->fields);
             kind->uuid = (f->flags & F_UUID) != 0;
 
         } else if (strcmp(f->name, "ttl") == 0) {
@@ -151,6 +161,7 @@ decl_kind_init(decl_t *d, decl_kind_t *kind)
                 && strcmp(f->name, s->endpoint_key) == 0)
             {
                 kind->endpoint = f;
+                kind->endpoint_at = (unsigned) (f - s->fields);
 
             } else {
                 kind->unique[i++] = f;
@@ -176,52 +187,103 @@ decl_kind_init(decl_t *d, decl_kind_t *kind)
 static void
 decl_kind_relate(decl_t *d, decl_kind_t *kind)
 {
-    decl_kind_t     *to;
-    const field_t   *f;
-    decl_relation_t *r;
+    size_t            i;
+    const field_t    *f, *fields;
+    decl_relation_t  *r;
 
+    fields = kind->schema->fields;
     kind->foreign = arena_zalloc(d->scratch,
                                  kind->n_fields * sizeof(decl_relation_t));
 
-    for (f = kind->schema->fields; f->name != NULL; f++) {
+    for (i = 0; i < kind->n_fields; i++) {
+        f = &fields[i];
+
         if (f->type != FIELD_FOREIGN) {
             continue;
         }
 
-        to = decl_kind(d, f->foreign, strlen(f->foreign));
-        if (to == NULL) {
+        r = &kind->foreign[kind->n_foreign];
+        r->kind = decl_kind(d, f->foreign, strlen(f->foreign));
+
+        if (r->kind == NULL) {
             continue;
         }
 
-        r = &kind->foreign[kind->n_foreign++];
-        r->kind = to;
         r->field = f;
+        r->at = (unsigned) i;
+        kind->n_foreign++;
+        kind->needs_parent |= (f->flags & F_REQUIRED) != 0;
 
-        if (!kind->known) {
-            continue;
-        }
-
-        /* a parent's own field of that name is no child list */
-
-        f = schema_field(to->schema, kind->schema->name);
-        if (f != NULL && !(f->flags & F_ABSTRACT)) {
-            f = r->field;
-            continue;
-        }
-
-        f = r->field;
-
-        if (to->children == NULL) {
-            to->children = arena_zalloc(d->scratch, d->n_kinds
-                                                    * sizeof(decl_relation_t));
-        }
-
-        if (to->n_children < d->n_kinds) {
-            to->children[to->n_children].kind = kind;
-            to->children[to->n_children].field = f;
-            to->n_children++;
+        if (kind->known) {
+            decl_kind_child(d, r->kind, kind, f);
         }
     }
+}
+
+
+/* a parent's own field of that name is no child list */
+
+static void
+decl_kind_child(decl_t *d, decl_kind_t *parent, decl_kind_t *child,
+    const field_t *f)
+{
+    const field_t    *own;
+    decl_relation_t  *r;
+
+    own = schema_field(parent->schema, child->schema->name);
+
+    if (own != NULL && !(own->flags & F_ABSTRACT)) {
+        return;
+    }
+
+    if (parent->children == NULL) {
+        parent->children = arena_zalloc(d->scratch, d->n_kinds
+                                        * sizeof(decl_relation_t));
+    }
+
+    if (parent->n_children < d->n_kinds) {
+        r = &parent->children[parent->n_children++];
+        r->kind = child;
+        r->field = f;
+    }
+}
+
+
+static void
+decl_kind_specials(decl_t *d, decl_kind_t *kind)
+{
+    size_t  i;
+
+    kind->special = arena_zalloc(d->scratch,
+                                 (kind->n_children + kind->n_foreign + 3)
+                                 * sizeof(decl_special_t));
+
+    decl_kind_special(kind, "_comment");
+    decl_kind_special(kind, "_ignore");
+
+    if (kind->ttl != NULL) {
+        decl_kind_special(kind, "ttl");
+    }
+
+    for (i = 0; i < kind->n_children; i++) {
+        decl_kind_special(kind, kind->children[i].kind->schema->name);
+    }
+
+    for (i = 0; i < kind->n_foreign; i++) {
+        decl_kind_special(kind, kind->foreign[i].field->name);
+    }
+}
+
+
+static void
+decl_kind_special(decl_kind_t *kind, const char *name)
+{
+    decl_special_t  *special;
+
+    special = &kind->special[kind->n_special++];
+    special->name = name;
+    special->hash = value_hash(name, strlen(name));
+    kind->special_bits |= (uint64_t) 1 << (special->hash & 63);
 }
 
 
@@ -286,6 +348,7 @@ decl_collect(decl_t *d, value_t *doc)
 
     v = value_get(doc, "_transform");
     d->transform = v == NULL || v->kind != VALUE_BOOL || v->u.boolean;
+    d->ctx.transform = d->transform;
 
     for (i = 0; i < doc->len; i++) {
         m = &doc->u.members[i];
@@ -438,6 +501,10 @@ decl_collect_row(decl_t *d, decl_row_t *row)
 
     kind = row->kind;
 
+    if (!decl_has_specials(row)) {
+        return;
+    }
+
     decl_extra(d, row);
     decl_collect_children(d, row);
 
@@ -456,6 +523,33 @@ decl_collect_row(decl_t *d, decl_row_t *row)
 
         row->given[i] = *v;
     }
+}
+
+
+static unsigned
+decl_has_specials(const decl_row_t *row)
+{
+    size_t            i, k;
+    uint32_t          hash;
+    const decl_kind_t *kind;
+
+    kind = row->kind;
+
+    for (i = 0; i < row->entity->len; i++) {
+        hash = row->entity->u.members[i].hash;
+
+        if (!(kind->special_bits >> (hash & 63) & 1)) {
+            continue;
+        }
+
+        for (k = 0; k < kind->n_special; k++) {
+            if (kind->special[k].hash == hash) {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
 }
 
 
@@ -579,6 +673,18 @@ decl_row(decl_t *d, decl_kind_t *kind, decl_row_t *parent, const field_t *up)
     row->up = up;
 
     d->rows[d->n_rows++] = row;
+    kind->n_rows++;
 
     return row;
+}
+
+
+value_t *
+decl_member(const value_t *entity, unsigned at, const char *name)
+{
+    if (at < entity->len && entity->u.members[at].key == name) {
+        return &entity->u.members[at].value;
+    }
+
+    return value_get(entity, name);
 }

@@ -19,7 +19,14 @@ typedef struct decl_kind_s  decl_kind_t;
 typedef struct {
     decl_kind_t    *kind;
     const field_t  *field;
+    unsigned        at;              /* the field's position in its table */
 } decl_relation_t;
+
+/* a member that is more than a field: of the format, a child list, ... */
+typedef struct {
+    const char     *name;
+    uint32_t        hash;
+} decl_special_t;
 
 /* an entity's schema, prepared for walking */
 struct decl_kind_s {
@@ -37,6 +44,13 @@ struct decl_kind_s {
     size_t             n_foreign;
     const field_t    **unique;       /* unique fields but the endpoint key */
     size_t             n_unique;
+    decl_special_t    *special;
+    size_t             n_special;
+    uint64_t           special_bits; /* of their hashes: most members miss */
+    unsigned           id_at;
+    unsigned           endpoint_at;
+    unsigned           needs_parent; /* a foreign field is required */
+    size_t             n_rows;
 
     EVP_MD_CTX        *namespace;    /* hashed as far as the namespace */
     value_t            by_id;        /* id -> row's number */
@@ -50,6 +64,7 @@ struct decl_row_s {
     decl_kind_t       *kind;
     const field_t     *up;           /* own field that points at the parent */
     value_t           *given;        /* foreign values of the document */
+    value_t            reference;    /* {"id": own id}, shared by children */
     value_t            ttl;
     uint32_t           index;        /* in its list */
     uint32_t           line;
@@ -88,6 +103,8 @@ void decl_release(decl_t *d);
 /* document -> rows; errors of shape go to d->errors */
 void decl_collect(decl_t *d, value_t *doc);
 decl_kind_t *decl_kind(const decl_t *d, const char *name, size_t len);
+/* a member that stands at its field's position once defaults are filled in */
+value_t *decl_member(const value_t *entity, unsigned at, const char *name);
 
 /* declarative_paths.c: old formats' route paths to those of 3.0, in place */
 void decl_migrate(arena_t *a, value_t *doc);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "../model/json.h"
 #include "yaml.h"
 
 
@@ -405,7 +406,8 @@ yaml_key_text(yaml_reader_t *yr, value_t *v, yaml_key_t *key)
         break;
 
     default:
-        return yaml_fail(yr, "a key must be a scalar");
+        key->s = json_print(yr->arena, v, NULL);
+        break;
     }
 
     key->len = strlen(key->s);

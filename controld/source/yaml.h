@@ -6,8 +6,9 @@
  *
  * Where the two differ:
  *
- * - a key that is no string (8080, true, ~) becomes its text, in plain form;
- *   a key that is a list or a map is an error;
+ * - a key that is no string (8080, true, ~) becomes its text in plain form,
+ *   one that is a list or a map ({{ NAME }} of a template that nobody filled
+ *   in) its JSON;
  * - an alias is a copy, never shared, and all copies together are bounded, as
  *   are the depth and the number of nodes of a document;
  * - an anchor that contains its own alias is an error.
