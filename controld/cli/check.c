@@ -41,9 +41,9 @@ static const config_command_t  config_commands[] = {
 
 
 static const char  config_example[] =
-    "# An example of a declarative configuration.  Remove what is not needed,\n"
-    "# check the file with `kong config parse kong.yml`, and name it in the\n"
-    "# setting declarative_config.\n"
+    "# An example of a declarative configuration.  Remove what is not\n"
+    "# needed, check the file with `kong config parse kong.yml`, and name it\n"
+    "# in the setting declarative_config.\n"
     "\n"
     "_format_version: \"3.0\"\n"
     "\n"

@@ -310,7 +310,7 @@ nginx_proxy_server(nginx_out_t *o)
     nginx_logs(o, "proxy_access_log", "proxy_error_log", "kong_log_format");
 
     nginx_put(o, "proxy", "error_page", "400 404 405 408 411 412 413 414 417 "
-              "494 500 502 503 504 = /kong_error_handler");
+              "494 500 502 503 504 /kong_error_handler");
     nginx_inject(o, "proxy");
 
     nginx_open(o, "location /");

@@ -23,6 +23,7 @@
 
 
 #define NODE_START_TIMEOUT  30.0         /* a large file is read meanwhile */
+#define NODE_PID_TIMEOUT    5.0
 #define NODE_STEP           0.02
 
 
@@ -32,6 +33,7 @@ static int node_wait_controld(arena_t *a, const conf_t *c, pid_t pid,
     const char **err);
 static int node_serves(arena_t *a, const conf_t *c, pid_t pid);
 static const char *node_last_line(arena_t *a, const char *path);
+static int node_is_file(int fd, const char *path);
 
 
 pid_t
@@ -69,7 +71,26 @@ int
 node_start_nginx(arena_t *a, const char *prefix, const char *bin,
     const char **err)
 {
-    return node_run_nginx(a, prefix, bin, NULL, err);
+    double  end;
+
+    if (node_run_nginx(a, prefix, bin, NULL, err) == -1) {
+        return -1;
+    }
+
+    /* it goes into the background before it writes its pid */
+    end = process_now() + NODE_PID_TIMEOUT;
+
+    while (node_nginx(a, prefix) == 0) {
+        if (process_now() >= end) {
+            *err = arena_printf(a, "%s has started, but does not run: see "
+                                "%s/logs/error.log", bin, prefix);
+            return -1;
+        }
+
+        process_sleep(NODE_STEP);
+    }
+
+    return 0;
 }
 
 
@@ -302,18 +323,29 @@ node_hold(arena_t *a, const char *prefix, const char **err)
 
     path = arena_printf(a, "%s/pids/controld.pid", prefix);
 
-    fd = open(path, O_RDWR|O_CREAT|O_CLOEXEC, 0644);
-    if (fd == -1) {
-        *err = arena_printf(a, "could not open '%s': %s", path,
-                            strerror(errno));
-        return -1;
-    }
+    do {
+        fd = open(path, O_RDWR|O_CREAT|O_CLOEXEC, 0644);
+        if (fd == -1) {
+            *err = arena_printf(a, "could not open '%s': %s", path,
+                                strerror(errno));
+            return -1;
+        }
 
-    if (flock(fd, LOCK_EX|LOCK_NB) == -1) {
-        *err = arena_printf(a, "controld is already running in %s", prefix);
+        if (flock(fd, LOCK_EX|LOCK_NB) == -1) {
+            *err = arena_printf(a, "controld is already running in %s",
+                                prefix);
+            (void) close(fd);
+            return -1;
+        }
+
+        if (node_is_file(fd, path)) {
+            break;
+        }
+
+        /* its last owner removed it between the two calls */
         (void) close(fd);
-        return -1;
-    }
+
+    } while (1);
 
     if (ftruncate(fd, 0) == -1
         || dprintf(fd, "%d\n", (int) getpid()) < 0)
@@ -331,6 +363,23 @@ node_hold(arena_t *a, const char *prefix, const char **err)
 void
 node_release(arena_t *a, const char *prefix, int fd)
 {
-    (void) unlink(arena_printf(a, "%s/pids/controld.pid", prefix));
+    const char  *path;
+
+    path = arena_printf(a, "%s/pids/controld.pid", prefix);
+
+    if (node_is_file(fd, path)) {
+        (void) unlink(path);
+    }
+
     (void) close(fd);
+}
+
+
+static int
+node_is_file(int fd, const char *path)
+{
+    struct stat  one, two;
+
+    return fstat(fd, &one) == 0 && stat(path, &two) == 0
+           && one.st_dev == two.st_dev && one.st_ino == two.st_ino;
 }

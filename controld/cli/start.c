@@ -352,28 +352,17 @@ reload_node(cli_t *cli, conf_t *c, pid_t nginx)
 }
 
 
-/* other settings need another daemon, the same ones only a signal */
+/* it reads .kong_env again by itself; a dead one is replaced */
 static int
 reload_controld(cli_t *cli, conf_t *c, const prefix_t *p)
 {
     pid_t        pid;
-    const char  *env, *err;
+    const char  *err;
 
     pid = node_controld(cli->arena, conf_prefix(c));
-    env = prefix_read(cli->arena, conf_path(c, ".kong_env"));
 
-    if (pid != 0 && env != NULL && p->old_env != NULL
-        && strcmp(env, p->old_env) == 0)
-    {
-        return kill(pid, SIGHUP) == 0 ? 0
-               : cli_error("could not signal controld (pid %d): %s",
-                           (int) pid, strerror(errno));
-    }
-
-    if (node_stop(pid, SIGTERM, NODE_STOP_TIMEOUT) == -1
-        && node_stop(pid, SIGKILL, 1) == -1)
-    {
-        return cli_error("controld (pid %d) did not end", (int) pid);
+    if (pid != 0 && kill(pid, SIGHUP) == 0) {
+        return 0;
     }
 
     if (node_start_controld(cli->arena, c, p->exe, &err) == -1) {

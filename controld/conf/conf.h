@@ -14,7 +14,7 @@
 typedef struct conf_s  conf_t;
 
 typedef struct {
-    const char *const  *names;     /* NULL-ended pairs: name, value, name ... */
+    const char *const  *names;     /* NULL-ended: name, value, name ... */
 } conf_overrides_t;
 
 

@@ -64,7 +64,7 @@ typedef struct {
 
 struct conf_s {
     arena_t         *arena;
-    value_t          raw;            /* name -> text as written, for .kong_env */
+    value_t          raw;            /* name -> text as written */
     value_t          from;           /* name -> conf_from_t */
     value_t          values;         /* name -> typed value */
     value_t          nginx;          /* block -> {directive: value} */
