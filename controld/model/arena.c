@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "arena.h"
 
@@ -16,6 +17,10 @@
 #define ARENA_FIRST   4096
 #define ARENA_LARGEST (4 * 1024 * 1024)
 #define ARENA_ALIGN   8
+#define ARENA_HUGE    (2 * 1024 * 1024)
+
+/* from this size on, page faults cost more than a few unused pages */
+#define ARENA_LARGE   (32 * 1024 * 1024)
 
 
 struct arena_block_s {
@@ -26,6 +31,7 @@ struct arena_block_s {
 
 static void *arena_block(arena_t *a, size_t size);
 static void *arena_grow(arena_t *a, size_t size);
+static void *arena_system(arena_t *a, size_t size);
 static void arena_no_memory(arena_t *a, size_t size)
     __attribute__((noreturn));
 
@@ -177,6 +183,7 @@ arena_grow(arena_t *a, size_t size)
         return arena_block(a, size);
     }
 
+    block -= sizeof(struct arena_block_s);
     p = arena_block(a, block);
     a->pos = p + size;
     a->end = p + block;
@@ -190,7 +197,7 @@ arena_block(arena_t *a, size_t size)
 {
     struct arena_block_s  *b;
 
-    b = malloc(sizeof(struct arena_block_s) + size);
+    b = arena_system(a, sizeof(struct arena_block_s) + size);
     if (b == NULL) {
         arena_no_memory(a, size);
     }
@@ -201,6 +208,25 @@ arena_block(arena_t *a, size_t size)
     a->used += sizeof(struct arena_block_s) + size;
 
     return b + 1;
+}
+
+
+static void *
+arena_system(arena_t *a, size_t size)
+{
+    void  *p;
+
+    if (size != ARENA_LARGEST || a->used < ARENA_LARGE) {
+        return malloc(size);
+    }
+
+    if (posix_memalign(&p, ARENA_HUGE, size) != 0) {
+        return NULL;
+    }
+
+    (void) madvise(p, size, MADV_HUGEPAGE);
+
+    return p;
 }
 
 

@@ -1,37 +1,39 @@
 /*
- * config: tables of entities and their indexes by id and by endpoint key.
- * Index entries live in the configuration's arena; only the hash tables' own
- * bookkeeping is malloc'ed, and freed with the configuration.
+ * config: tables of entities and their indexes by id and by endpoint key: an
+ * open-addressing table of row numbers each, beside the rows' hashes, so that
+ * a look-up touches the row that it returns and hardly another.
  */
 
-#include <stdlib.h>
 #include <string.h>
-
-/* a failed malloc of the index is treated like one of the arena */
-#define HASH_NONFATAL_OOM      1
-#define uthash_nonfatal_oom(e) config_oom = 1
-
-/* seeded, and fast on short keys */
-#define HASH_FUNCTION(s, len, hashv)  (hashv) = value_hash(s, len)
-
-#include <uthash.h>
 
 #include "config.h"
 
 
+#define CONFIG_INDEX_FIRST  64
+
+
 typedef struct config_index_s  config_index_t;
 
+typedef struct {
+    uint32_t       hash;
+    uint32_t       row;             /* its number plus one; 0 is free */
+} config_slot_t;
+
 struct config_index_s {
-    const char      *key;
-    value_t         *row;
-    UT_hash_handle   hh;
+    const char    *field;
+    config_slot_t *slots;
+    size_t         n;
+    size_t         mask;
 };
 
 
-static int config_index_add(config_t *c, config_index_t **index,
-    const value_t *key, value_t *row);
-static value_t *config_index_find(config_index_t *index, const char *key,
-    size_t len);
+static int config_index_add(config_t *c, config_table_t *t,
+    config_index_t *index, const value_t *key);
+static void config_index_grow(config_t *c, config_index_t *index);
+static value_t *config_index_find(const config_table_t *t,
+    const config_index_t *index, const char *key, size_t len,
+    uint32_t hash);
+static config_index_t *config_index_new(config_t *c, const char *field);
 
 
 config_t *
@@ -52,6 +54,9 @@ config_new(void)
 
     for (i = 0; i < n; i++) {
         c->tables[i].schema = schema_entities[i];
+        c->tables[i].by_id = config_index_new(c, "id");
+        c->tables[i].by_key
+            = config_index_new(c, schema_entities[i]->endpoint_key);
     }
 
     memset(c->hash, '0', sizeof(c->hash) - 1);
@@ -63,22 +68,9 @@ config_new(void)
 void
 config_free(config_t *c)
 {
-    size_t           i;
-    config_index_t  *index;
-
-    if (c == NULL) {
-        return;
+    if (c != NULL) {
+        arena_free(c->arena);
     }
-
-    for (i = 0; i < c->n_tables; i++) {
-        index = c->tables[i].by_id;
-        HASH_CLEAR(hh, index);
-
-        index = c->tables[i].by_key;
-        HASH_CLEAR(hh, index);
-    }
-
-    arena_free(c->arena);
 }
 
 
@@ -111,26 +103,6 @@ config_add(config_t *c, const char *entity, value_t *row)
         return -1;
     }
 
-    /* a few tables know no ids: their rows are only listed */
-
-    if (schema_field(t->schema, "id") != NULL) {
-        if (id == NULL || id->kind != VALUE_STRING
-            || config_index_add(c, &t->by_id, id, row) != 0)
-        {
-            return -1;
-        }
-    }
-
-    /* the first of equal keys is the one to be found */
-
-    if (t->schema->endpoint_key != NULL) {
-        key = value_get(row, t->schema->endpoint_key);
-
-        if (key != NULL && key->kind == VALUE_STRING) {
-            (void) config_index_add(c, &t->by_key, key, row);
-        }
-    }
-
     if (t->n == t->cap) {
         cap = t->cap == 0 ? 16 : t->cap * 2;
         rows = arena_alloc(c->arena, cap * sizeof(value_t *));
@@ -143,7 +115,29 @@ config_add(config_t *c, const char *entity, value_t *row)
         t->cap = cap;
     }
 
-    t->rows[t->n++] = row;
+    t->rows[t->n] = row;
+
+    /* a few tables know no ids: their rows are only listed */
+
+    if (schema_field(t->schema, "id") != NULL) {
+        if (id == NULL || id->kind != VALUE_STRING
+            || config_index_add(c, t, t->by_id, id) != 0)
+        {
+            return -1;
+        }
+    }
+
+    /* the first of equal keys is the one to be found */
+
+    if (t->schema->endpoint_key != NULL) {
+        key = value_get(row, t->schema->endpoint_key);
+
+        if (key != NULL && key->kind == VALUE_STRING) {
+            (void) config_index_add(c, t, t->by_key, key);
+        }
+    }
+
+    t->n++;
 
     return 0;
 }
@@ -157,7 +151,9 @@ config_by_id(const config_t *c, const char *entity, const char *id,
 
     t = config_table(c, entity);
 
-    return t == NULL ? NULL : config_index_find(t->by_id, id, len);
+    return t == NULL ? NULL
+                     : config_index_find(t, t->by_id, id, len,
+                                         value_hash(id, len));
 }
 
 
@@ -169,45 +165,114 @@ config_by_key(const config_t *c, const char *entity, const char *key,
 
     t = config_table(c, entity);
 
-    return t == NULL ? NULL : config_index_find(t->by_key, key, len);
+    if (t == NULL || t->schema->endpoint_key == NULL) {
+        return NULL;
+    }
+
+    return config_index_find(t, t->by_key, key, len, value_hash(key, len));
 }
 
 
-static int
-config_index_add(config_t *c, config_index_t **index, const value_t *key,
-    value_t *row)
-{
-    int              config_oom;
-    config_index_t  *entry, *head;
+/* the row to be added is the one behind the last */
 
-    if (config_index_find(*index, key->u.string, key->len) != NULL) {
+static int
+config_index_add(config_t *c, config_table_t *t, config_index_t *index,
+    const value_t *key)
+{
+    size_t    i;
+    uint32_t  hash;
+
+    hash = value_hash(key->u.string, key->len);
+
+    if (config_index_find(t, index, key->u.string, key->len, hash) != NULL) {
         return -1;
     }
 
-    entry = arena_alloc(c->arena, sizeof(config_index_t));
-    entry->key = key->u.string;
-    entry->row = row;
-
-    config_oom = 0;
-    head = *index;
-    HASH_ADD_KEYPTR(hh, head, entry->key, key->len, entry);
-
-    if (config_oom) {
-        (void) arena_alloc(c->arena, SIZE_MAX);
+    if (index->slots == NULL || index->n * 2 > index->mask) {
+        config_index_grow(c, index);
     }
 
-    *index = head;
+    i = hash & index->mask;
+
+    while (index->slots[i].row != 0) {
+        i = (i + 1) & index->mask;
+    }
+
+    index->slots[i].hash = hash;
+    index->slots[i].row = (uint32_t) t->n + 1;
+    index->n++;
 
     return 0;
 }
 
 
-static value_t *
-config_index_find(config_index_t *index, const char *key, size_t len)
+static void
+config_index_grow(config_t *c, config_index_t *index)
 {
-    config_index_t  *entry;
+    size_t          i, j, size;
+    config_slot_t  *old;
 
-    HASH_FIND(hh, index, key, len, entry);
+    old = index->slots;
+    size = old == NULL ? CONFIG_INDEX_FIRST : (index->mask + 1) * 4;
 
-    return entry == NULL ? NULL : entry->row;
+    index->slots = arena_zalloc(c->arena, size * sizeof(config_slot_t));
+
+    for (i = 0; old != NULL && i <= index->mask; i++) {
+        if (old[i].row == 0) {
+            continue;
+        }
+
+        for (j = old[i].hash & (size - 1); index->slots[j].row != 0;
+             j = (j + 1) & (size - 1))
+        { /* void */ }
+
+        index->slots[j] = old[i];
+    }
+
+    index->mask = size - 1;
+}
+
+
+static value_t *
+config_index_find(const config_table_t *t, const config_index_t *index,
+    const char *key, size_t len, uint32_t hash)
+{
+    size_t          i;
+    value_t        *row;
+    const value_t  *v;
+
+    if (index->slots == NULL) {
+        return NULL;
+    }
+
+    for (i = hash & index->mask; index->slots[i].row != 0;
+         i = (i + 1) & index->mask)
+    {
+        if (index->slots[i].hash != hash) {
+            continue;
+        }
+
+        row = t->rows[index->slots[i].row - 1];
+        v = value_get(row, index->field);
+
+        if (v != NULL && v->kind == VALUE_STRING && v->len == len
+            && memcmp(v->u.string, key, len) == 0)
+        {
+            return row;
+        }
+    }
+
+    return NULL;
+}
+
+
+static config_index_t *
+config_index_new(config_t *c, const char *field)
+{
+    config_index_t  *index;
+
+    index = arena_zalloc(c->arena, sizeof(config_index_t));
+    index->field = field;
+
+    return index;
 }

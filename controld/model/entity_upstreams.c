@@ -38,6 +38,7 @@ static void upstreams_expand_algorithm(schema_ctx_t *ctx, value_t *record,
     value_t *given);
 static void upstreams_expand_hash_on(schema_ctx_t *ctx, value_t *record,
     value_t *given);
+static void upstreams_transform(schema_ctx_t *ctx, value_t *entity);
 static const char *upstreams_check_name(schema_ctx_t *ctx, const field_t *f,
     const value_t *v);
 
@@ -298,7 +299,8 @@ const schema_t  entity_upstreams = {
     .admin_path = "upstreams",
     .fields = upstreams_fields,
     .shorthands = upstreams_shorthands,
-    .checks = upstreams_checks
+    .checks = upstreams_checks,
+    .transform = upstreams_transform
 };
 
 
@@ -336,6 +338,25 @@ upstreams_expand_hash_on(schema_ctx_t *ctx, value_t *record, value_t *given)
 
     } else {
         value_set_string(v, "consistent-hashing", 18);
+    }
+}
+
+
+/* consistent hashing of nothing is round-robin, and shown as such */
+
+static void
+upstreams_transform(schema_ctx_t *ctx, value_t *entity)
+{
+    value_t  *algorithm;
+
+    (void) ctx;
+
+    algorithm = value_get(entity, "algorithm");
+
+    if (value_str_eq(algorithm, "consistent-hashing")
+        && value_str_eq(value_get(entity, "hash_on"), "none"))
+    {
+        value_set_string(algorithm, "round-robin", 11);
     }
 }
 

@@ -164,6 +164,9 @@ struct schema_s {
                                        const value_t *entity,
                                        const char **err_field,
                                        const char **err);
+
+    /* the stored form of a good entity; what only ctx->transform asks for
+     * (hashing) is left out without it */
     void                  (*transform)(schema_ctx_t *ctx, value_t *entity);
 };
 

@@ -233,6 +233,18 @@ schema_run_conditional(schema_ctx_t *ctx, const schema_info_t *info,
         return;
     }
 
+    /* the common ends first: they need no look-up of fields */
+
+    if (value_is_null(then) && (c->then_match->flags & F_EQ_NULL)) {
+        return;
+    }
+
+    if (!value_is_null(v)
+        && schema_check_constraints(ctx, c->if_match, v, &err) != 0)
+    {
+        return;
+    }
+
     base = schema_path_field(info, c->if_field);
 
     if (schema_check_merged(ctx, c->if_match, base, v, &err) != 0) {

@@ -11,6 +11,9 @@
 #include <string.h>
 #include <sys/random.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "value.h"
 
 
@@ -29,7 +32,7 @@ static void value_clone_into(arena_t *a, value_t *to, const value_t *from);
 static void value_seed_init(void) __attribute__((constructor));
 
 
-static uint32_t  value_seed = 2166136261u;
+static uint64_t  value_seed;
 
 
 void
@@ -403,7 +406,7 @@ value_is_integer(const value_t *v)
 static void
 value_seed_init(void)
 {
-    uint32_t  seed;
+    uint64_t  seed;
 
     if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) == sizeof(seed)) {
         value_seed = seed;
@@ -411,25 +414,10 @@ value_seed_init(void)
 }
 
 
-/* FNV-1a with a final mix: keys are short */
-
 uint32_t
 value_hash(const char *key, size_t len)
 {
-    size_t    i;
-    uint32_t  h;
-
-    h = value_seed;
-
-    for (i = 0; i < len; i++) {
-        h = (h ^ (unsigned char) key[i]) * 16777619u;
-    }
-
-    h ^= h >> 15;
-    h *= 0x2c1b3c6du;
-    h ^= h >> 13;
-
-    return h;
+    return (uint32_t) XXH3_64bits_withSeed(key, len, value_seed);
 }
 
 
