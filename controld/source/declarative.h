@@ -31,7 +31,7 @@ typedef struct {
 typedef struct {
     unsigned     database;
     const char  *router_flavor;
-    const char *const *plugins;  /* enabled names, NULL-ended; NULL = bundled */
+    const char *const *plugins;  /* enabled names, NULL-ended; NULL = all */
     unsigned     flatten;        /* fill errors->flattened */
 } declarative_opts_t;
 

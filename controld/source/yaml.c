@@ -18,6 +18,7 @@
 
 #define YAML_KEYS      256
 #define YAML_KEY_LEN   64
+#define YAML_HINT      32        /* members reserved on a guess, at most */
 #define YAML_TAG       "tag:yaml.org,2002:"
 #define YAML_TAG_LEN   (sizeof(YAML_TAG) - 1)
 
@@ -47,6 +48,8 @@ typedef struct {
     size_t          copies;
     value_t         anchors;         /* name -> node, of this document */
     yaml_key_t      keys[YAML_KEYS];
+    uint8_t         members[YAML_READ_DEPTH + 1];   /* of the last map that
+                                                       deep */
 } yaml_reader_t;
 
 
@@ -299,16 +302,30 @@ yaml_sequence(yaml_reader_t *yr, value_t *v)
 }
 
 
+/*
+ * Neighbours are alike: the last map says how many members to expect; one
+ * more for the id that an entity may get.
+ */
+
 static int
 yaml_mapping(yaml_reader_t *yr, value_t *v)
 {
+    uint8_t  *hint;
+
+    hint = &yr->members[yr->depth];
+
     for ( ;; ) {
         if (yaml_next(yr) == -1) {
             return -1;
         }
 
         if (yr->event.type == YAML_MAPPING_END_EVENT) {
+            *hint = (uint8_t) (v->len < YAML_HINT ? v->len : YAML_HINT);
             return 0;
+        }
+
+        if (v->len == 0 && *hint != 0) {
+            value_reserve(yr->arena, v, (size_t) *hint + 1);
         }
 
         if (yaml_member(yr, v) == -1) {
