@@ -70,6 +70,7 @@ daemon_run(conf_t *conf)
     memset(&d, 0, sizeof(daemon_t));
     d.conf = conf;
     d.first_conf = conf;
+    d.plugins = conf_plugins(conf);
     d.ok = 1;
 
     daemon_memory();
@@ -364,6 +365,7 @@ daemon_hup(evutil_socket_t number, short what, void *data)
         forced = !daemon_reads_alike(d->conf, conf);
 
         d->conf = conf;
+        d->plugins = conf_plugins(conf);
         arena_free(d->conf_arena);
         d->conf_arena = arena;
         admin_reload(d->admin);
@@ -510,28 +512,30 @@ daemon_load_source(const conf_t *c, load_t *l)
 }
 
 
+/* copied: the settings may be read again while a thread uses the load */
 void
-daemon_load_opts(arena_t *a, const conf_t *c, load_t *l)
+daemon_load_opts(load_t *l, const conf_t *c, const char *const *plugins)
 {
-    size_t          i;
-    const char     *flavor, **names;
-    const value_t  *list;
+    size_t        n, i;
+    const char   *flavor, **names;
 
     flavor = conf_str(c, "router_flavor");
 
-    /* copied: a reload of the settings may come while a thread reads them */
-    l->opts.router_flavor = arena_strndup(a, flavor, strlen(flavor));
+    l->opts.router_flavor = arena_strndup(l->arena, flavor, strlen(flavor));
     l->opts.database = 0;
 
-    list = conf_list(c, "plugins");
-    names = arena_alloc(a, (list->len + 1) * sizeof(char *));
-
-    for (i = 0; i < list->len; i++) {
-        names[i] = arena_strndup(a, value_cstr(value_at(list, i)),
-                                 value_at(list, i)->len);
+    if (plugins == NULL) {
+        return;
     }
 
-    names[i] = NULL;
+    for (n = 0; plugins[n] != NULL; n++) { /* void */ }
+
+    names = arena_zalloc(l->arena, (n + 1) * sizeof(char *));
+
+    for (i = 0; i < n; i++) {
+        names[i] = arena_strndup(l->arena, plugins[i], strlen(plugins[i]));
+    }
+
     l->opts.plugins = names;
 }
 

@@ -132,7 +132,7 @@ daemon_post(void *data, load_t *load, admin_posted_pt posted, void *user)
     a->posted = posted;
     a->data = user;
 
-    daemon_load_opts(load->arena, d->conf, load);
+    daemon_load_opts(load, d->conf, d->plugins);
 
     d->post = a;
     daemon_next(d);
@@ -199,7 +199,7 @@ daemon_apply_new(daemon_t *d)
     }
 
     a->daemon = d;
-    daemon_load_opts(a->load->arena, d->conf, a->load);
+    daemon_load_opts(a->load, d->conf, d->plugins);
 
     return a;
 }
@@ -548,6 +548,7 @@ daemon_finish(apply_t *a, posted_t rc, const char *err)
 
     if (a->posted != NULL) {
         a->posted(a->data, rc, a->load, err);
+        a->posted = NULL;
     }
 
     daemon_apply_free(a);
@@ -560,6 +561,10 @@ daemon_apply_free(apply_t *a)
 {
     if (a == NULL) {
         return;
+    }
+
+    if (a->posted != NULL) {
+        a->posted(a->data, POSTED_FAILED, a->load, "the daemon is stopping");
     }
 
     dns_set_free(a->set);

@@ -84,7 +84,7 @@ prepare_load(prepare_t *p, const char **err)
         return -1;
     }
 
-    daemon_load_opts(p->load->arena, p->conf, p->load);
+    daemon_load_opts(p->load, p->conf, conf_plugins(p->conf));
     daemon_load_source(p->conf, p->load);
     p->load->number = store_next(p->store, KONG_SEGMENT_CONFIG);
 

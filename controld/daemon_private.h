@@ -49,6 +49,7 @@ struct daemon_s {
     conf_t              *conf;
     arena_t             *conf_arena; /* of a conf that was read again */
     conf_t              *first_conf;
+    const char *const   *plugins;    /* of conf; NULL: all bundled ones */
 
     struct event_base   *base;
     struct event        *signals[DAEMON_SIGNALS];
@@ -91,7 +92,8 @@ void daemon_apply_free(apply_t *a);
 /* shared with daemon_prepare.c; text from `a` */
 int daemon_has_source(const conf_t *c);
 const char *daemon_source(const conf_t *c);
-void daemon_load_opts(arena_t *a, const conf_t *c, load_t *l);
+void daemon_load_opts(load_t *l, const conf_t *c,
+    const char *const *plugins);
 void daemon_load_source(const conf_t *c, load_t *l);
 void daemon_dns_conf(arena_t *a, const conf_t *c, dns_conf_t *out);
 void daemon_log_errors(const char *what, const char *report);

@@ -1,0 +1,21 @@
+/*
+ * entities: what the parts of the entity handler share.
+ */
+
+#ifndef KONG_ADMIN_ENTITIES_H
+#define KONG_ADMIN_ENTITIES_H
+
+#include "router.h"
+
+
+value_t *entities_show(admin_request_t *r, const schema_t *s, value_t *row);
+value_t *entities_scan(admin_request_t *r, const schema_t *s,
+    const char *field, const admin_str_t *key);
+/* the fields of a form, typed by the schema; NULL when it was answered */
+value_t *entities_form(admin_request_t *r);
+void entities_page_error(admin_request_t *r, unsigned code, const char *name,
+    const char *message);
+/* qsort: values that are strings */
+int entities_by_text(const void *one, const void *two);
+
+#endif

@@ -1,0 +1,272 @@
+/*
+ * form: urlencoded and multipart bodies as entities: names such as
+ * "config.redis.port", "paths[]", "sources[1].ip" and "headers[x]" give the
+ * tree, the schema gives the types.  A text that is not of its field's type
+ * stays a text and fails validation, which says what was expected.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "entities.h"
+#include "multipart.h"
+
+
+#define FORM_INDEX_MAX  1000
+
+
+static void form_put(arena_t *a, value_t *root, const char *name, size_t len,
+    const value_t *v);
+static value_t *form_step(arena_t *a, value_t *slot, const char *key,
+    size_t len, unsigned bracket);
+static const field_t *form_plugin_config(const value_t *entity);
+static void form_type_record(arena_t *a, const field_t *fields, value_t *v,
+    const field_t *config);
+static void form_type(arena_t *a, const field_t *f, value_t *v);
+static void form_wrap(arena_t *a, value_t *v);
+static void form_type_scalar(const field_t *f, value_t *v);
+
+
+value_t *
+entities_form(admin_request_t *r)
+{
+    int              rc;
+    size_t           i;
+    value_t          args, *out;
+    const member_t  *m;
+
+    if (admin_type_is(r, "multipart/form-data")) {
+        rc = multipart_parse(r->arena, r->content_type, r->body, r->body_len,
+                             &args);
+        if (rc == -1) {
+            value_set_object(&args);
+        }
+
+    } else if (admin_parse_args(r->arena, r->body, r->body_len, &args) == -1)
+    {
+        admin_message(r, 400, "Too many arguments");
+        return NULL;
+    }
+
+    out = value_new(r->arena);
+    value_set_object(out);
+
+    for (i = 0; i < args.len; i++) {
+        m = &args.u.members[i];
+        form_put(r->arena, out, m->key, m->key_len, &m->value);
+    }
+
+    form_type_record(r->arena, r->route->schema->fields, out,
+                     strcmp(r->route->schema->name, "plugins") == 0
+                     ? form_plugin_config(out) : NULL);
+
+    return out;
+}
+
+
+static void
+form_put(arena_t *a, value_t *root, const char *name, size_t len,
+    const value_t *v)
+{
+    size_t       n;
+    unsigned     bracket;
+    value_t     *slot;
+    const char  *p, *last;
+
+    slot = root;
+    last = name + len;
+
+    for (p = name; p < last && slot != NULL; ) {
+
+        if (*p == '[') {
+            p++;
+            n = strcspn(p, "]");
+            bracket = 1;
+
+        } else {
+            p += (*p == '.');
+            n = strcspn(p, ".[");
+            bracket = 0;
+        }
+
+        if (n > (size_t) (last - p)) {
+            n = last - p;
+        }
+
+        slot = form_step(a, slot, p, n, bracket);
+        p += n + (bracket && p + n < last);
+    }
+
+    if (slot != NULL) {
+        *slot = *v;
+    }
+}
+
+
+/* NULL: the name contradicts one before it */
+static value_t *
+form_step(arena_t *a, value_t *slot, const char *key, size_t len,
+    unsigned bracket)
+{
+    char          *end;
+    unsigned long  i;
+
+    if (bracket && len == 0) {
+        /* "[]": the list itself; a single value is wrapped by its type */
+        return slot;
+    }
+
+    if (bracket) {
+        i = strtoul(key, &end, 10);
+
+        if (end == key + len && i >= 1 && i <= FORM_INDEX_MAX) {
+            if (slot->kind == VALUE_NULL) {
+                value_set_array(slot);
+            }
+
+            return (slot->kind == VALUE_ARRAY) ? value_ensure(a, slot, i - 1)
+                                               : NULL;
+        }
+    }
+
+    if (slot->kind == VALUE_NULL) {
+        value_set_object(slot);
+    }
+
+    return (slot->kind == VALUE_OBJECT) ? value_putn(a, slot, key, len)
+                                        : NULL;
+}
+
+
+static const field_t *
+form_plugin_config(const value_t *entity)
+{
+    const value_t          *name;
+    const field_t          *f;
+    const plugin_schema_t  *p;
+
+    name = value_get(entity, "name");
+    if (name == NULL || name->kind != VALUE_STRING) {
+        return NULL;
+    }
+
+    p = schema_plugin(name->u.string, name->len);
+    if (p == NULL) {
+        return NULL;
+    }
+
+    for (f = p->schema.fields; f != NULL && f->name != NULL; f++) {
+        if (strcmp(f->name, "config") == 0) {
+            return f;
+        }
+    }
+
+    return NULL;
+}
+
+
+static void
+form_type_record(arena_t *a, const field_t *fields, value_t *v,
+    const field_t *config)
+{
+    size_t           i;
+    member_t        *m;
+    const field_t   *f;
+
+    if (v->kind != VALUE_OBJECT) {
+        return;
+    }
+
+    for (i = 0; i < v->len; i++) {
+        m = &v->u.members[i];
+
+        for (f = fields; f != NULL && f->name != NULL; f++) {
+            if (strcmp(f->name, m->key) == 0) {
+                form_type(a, (config != NULL
+                              && strcmp(f->name, "config") == 0) ? config : f,
+                          &m->value);
+                break;
+            }
+        }
+    }
+}
+
+
+static void
+form_type(arena_t *a, const field_t *f, value_t *v)
+{
+    size_t  i;
+
+    if (v->kind == VALUE_STRING && v->len == 0) {
+        value_set_null(v);
+        return;
+    }
+
+    switch (f->type) {
+
+    case FIELD_ARRAY:
+    case FIELD_SET:
+        if (v->kind == VALUE_STRING) {
+            form_wrap(a, v);
+        }
+
+        for (i = 0; v->kind == VALUE_ARRAY && i < v->len; i++) {
+            form_type(a, f->elements, &v->u.items[i]);
+        }
+        return;
+
+    case FIELD_MAP:
+        for (i = 0; v->kind == VALUE_OBJECT && i < v->len; i++) {
+            form_type(a, f->elements, &v->u.members[i].value);
+        }
+        return;
+
+    case FIELD_RECORD:
+        form_type_record(a, f->fields, v, NULL);
+        return;
+
+    default:
+        form_type_scalar(f, v);
+        return;
+    }
+}
+
+
+static void
+form_wrap(arena_t *a, value_t *v)
+{
+    value_t  one;
+
+    one = *v;
+    value_set_array(v);
+    *value_append(a, v) = one;
+}
+
+
+static void
+form_type_scalar(const field_t *f, value_t *v)
+{
+    char    *end;
+    double   n;
+
+    if (v->kind != VALUE_STRING) {
+        return;
+    }
+
+    if (f->type == FIELD_BOOLEAN) {
+        if (value_str_eq(v, "true") || value_str_eq(v, "false")) {
+            value_set_bool(v, v->len == 4);
+        }
+        return;
+    }
+
+    if (f->type != FIELD_INTEGER && f->type != FIELD_NUMBER) {
+        return;
+    }
+
+    n = strtod(v->u.string, &end);
+
+    if (end == v->u.string + v->len) {
+        value_set_number(v, n);
+    }
+}

@@ -1,0 +1,58 @@
+/*
+ * router: the one table of Admin API routes: those with a handler of their
+ * own and those that the entity schemas imply.
+ */
+
+#ifndef KONG_ADMIN_ROUTER_H
+#define KONG_ADMIN_ROUTER_H
+
+#include "http.h"
+
+
+#define ROUTER_YAML  0x1         /* takes YAML bodies too */
+
+
+/* kinds of entity routes, as their paths look */
+typedef enum {
+    ROUTER_OTHER = 0,
+    ROUTER_LIST,                 /* /E */
+    ROUTER_ONE,                  /* /E/K */
+    ROUTER_CHILDREN,             /* /P/K/E */
+    ROUTER_CHILD,                /* /P/K/E/K2 */
+    ROUTER_PARENT                /* /E/K/<foreign field> */
+} router_kind_t;
+
+struct admin_route_s {
+    const char       *pattern;   /* "/services/{services}/routes" */
+    unsigned          methods;   /* without HEAD and OPTIONS */
+    admin_handler_pt  handler;
+    unsigned          flags;
+
+    router_kind_t     kind;
+    const schema_t   *schema;    /* the entity that the answer shows */
+    const schema_t   *parent;    /* the one before it in the path */
+    const field_t    *foreign;   /* the field between the two */
+};
+
+typedef struct router_s  router_t;
+
+
+router_t *router_new(void);                    /* never NULL */
+void router_free(router_t *rt);
+const admin_route_t *router_find(const router_t *rt,
+    const admin_str_t *segments, size_t n);
+/* "GET, HEAD, OPTIONS, POST" */
+const char *router_allow(arena_t *a, const admin_route_t *route);
+/* all patterns, sorted by segment, as GET /endpoints shows them */
+void router_list(arena_t *a, const router_t *rt, value_t *out);
+
+/* the handlers */
+void node_root(admin_request_t *r);
+void node_endpoints(admin_request_t *r);
+void node_plugins(admin_request_t *r);
+void node_robots(admin_request_t *r);
+void config_handle(admin_request_t *r);
+void entities_handle(admin_request_t *r);
+void entities_tags(admin_request_t *r);
+
+#endif
