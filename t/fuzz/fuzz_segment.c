@@ -1,0 +1,196 @@
+/*
+ * fuzz_segment: bytes -> kong_segment_open(), then every reader on what
+ * opens.  The checksum is put right first, since it is no defence against
+ * bytes made on purpose and would stop the fuzzer at the door.
+ *
+ * KONG_FUZZ_SEED=DIR makes the target write one sound segment there, to
+ * begin with.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "controld/compile/route_section.h"
+#include "ngx_kong_module/snapshot/kong_match.h"
+
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+
+
+#define STR(s)  { s, sizeof(s) - 1 }
+
+static const kong_str_t  hosts[] = {
+    STR("a.com"), STR("*.b.com:80"), STR("c.*")
+};
+static const kong_str_t  paths[] = {
+    STR("/a"), STR("/a/b"), STR("~/a/\\d+"), STR("/b")
+};
+static const kong_str_t  methods[] = { STR("GET"), STR("BREW") };
+static const kong_str_t  values[] = { STR("v1"), STR("~*^v[2-9]$") };
+static const route_header_t  headers[] = { { STR("x-version"), values, 2 } };
+
+static const route_rule_t  rules[] = {
+    { .route = 0, .hosts = hosts, .n_hosts = 3, .has_hosts = 1,
+      .paths = paths, .n_paths = 4 },
+    { .route = 1, .paths = paths, .n_paths = 4, .methods = methods,
+      .n_methods = 2, .headers = headers, .n_headers = 1 },
+    { .route = 2, .snis = hosts, .n_snis = 1, .paths = paths, .n_paths = 1 }
+};
+
+
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    char                    path[4096];
+    FILE                   *f;
+    size_t                  bad;
+    writer_t                w;
+    const char             *dir, *err;
+    kong_route_t           *r;
+    segment_buf_t           buf;
+    kong_segment_header_t   head;
+
+    (void) argc;
+    (void) argv;
+
+    dir = getenv("KONG_FUZZ_SEED");
+
+    if (dir == NULL) {
+        return 0;
+    }
+
+    memset(&head, 0, sizeof(head));
+    head.n_routes = 3;
+    writer_init(&w, KONG_SEGMENT_CONFIG);
+    r = writer_records(&w, KONG_SECTION_ROUTES, 3, sizeof(*r));
+
+    if (r != NULL) {
+        r[0].name = writer_string(&w, "r0", 2);
+        r[0].service = r[1].service = r[2].service = KONG_NONE;
+    }
+
+    if (r == NULL || route_section_write(&w, r, rules, 3, &bad, &err) != 0
+        || writer_finish(&w, &head, &buf) != 0)
+    {
+        abort();
+    }
+
+    snprintf(path, sizeof(path), "%s/segment", dir);
+    f = fopen(path, "w");
+
+    if (f != NULL) {
+        (void) fwrite(buf.data, 1, buf.size, f);
+        fclose(f);
+    }
+
+    writer_release(&w);
+    segment_buf_release(&buf);
+
+    return 0;
+}
+
+
+static int
+fuzz_header(void *data, const kong_str_t *name, unsigned nth,
+    kong_str_t *value)
+{
+    (void) data;
+
+    if (name->len == 0 || nth != 0) {
+        return 0;
+    }
+
+    *value = values[0];
+
+    return 1;
+}
+
+
+static int
+fuzz_regex(void *data, uint32_t index, const char *subject, size_t len)
+{
+    kong_str_t             s;
+    const kong_segment_t  *seg = data;
+
+    (void) subject;
+
+    s = kong_segment_str(seg, seg->regexes[index].pattern);
+
+    return (s.len != 0 && (s.data[s.len - 1] & 1)) ? (int) len : -1;
+}
+
+
+static void
+fuzz_match(const kong_segment_t *seg)
+{
+    unsigned          i;
+    kong_match_t      m;
+    volatile size_t   sink;
+    kong_match_req_t  req;
+
+    static const kong_str_t  req_hosts[] = {
+        STR("a.com"), STR("x.b.com"), STR("c.d"), STR("")
+    };
+    static const kong_str_t  req_paths[] = {
+        STR("/a"), STR("/a/b/c"), STR("/a/12"), STR("/b"), STR("")
+    };
+
+    for (i = 0; i < 4 * 5 * 2; i++) {
+        memset(&req, 0, sizeof(req));
+        req.host = req_hosts[i % 4];
+        req.path = req_paths[i / 4 % 5];
+        req.method = methods[i / 20];
+        req.port = 80;
+        req.https = 1;
+        req.sni = req.host;
+        req.header = fuzz_header;
+        req.regex = fuzz_regex;
+        req.data = (void *) seg;
+
+        if (kong_match(seg, &req, &m)) {
+            sink = kong_segment_str(seg, seg->routes[m.route].name).len;
+            (void) sink;
+        }
+    }
+
+    (void) kong_segment_endpoint(seg, 0);
+}
+
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    uint8_t                *copy;
+    uint64_t                sum;
+    kong_segment_t          seg;
+    const size_t            at = offsetof(kong_segment_header_t, checksum);
+
+    copy = malloc(size ? size : 1);
+
+    if (copy == NULL) {
+        return 0;
+    }
+
+    memcpy(copy, data, size);
+
+    if (size >= sizeof(kong_segment_header_t)) {
+        memset(copy + at, 0, sizeof(sum));
+        sum = XXH3_64bits(copy, size);
+        memcpy(copy + at, &sum, sizeof(sum));
+    }
+
+    if (kong_segment_open(&seg, copy, size, 0, KONG_SEGMENT_VERIFY)
+        == KONG_SEGMENT_OK)
+    {
+        fuzz_match(&seg);
+    }
+
+    free(copy);
+
+    return 0;
+}
