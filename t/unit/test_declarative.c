@@ -86,7 +86,7 @@ tidy(arena_t *a, value_t *v)
         tidy(a, &v->u.items[i]);
     }
 
-    if (v->kind != VALUE_OBJECT) {
+    if (v->kind != VALUE_OBJECT || v->len == 0) {
         return;
     }
 
@@ -672,6 +672,58 @@ test_files(void **state)
 }
 
 
+/* a plugin that is not enabled is unknown, and so are its entities */
+
+static void
+test_enabled_plugins(void **state)
+{
+    char                   text[256];
+    size_t                 i;
+    arena_t               *a;
+    config_t              *c;
+    declarative_opts_t     opts;
+    declarative_errors_t   errors;
+
+    static const char *const   enabled[] = { "cors", NULL };
+    static const text_case_t  cases[] = {
+        { "plugins: [{name: cors}]\n", NULL },
+        { "plugins: [{name: key-auth, config: {x: 1}}]\n",
+          "in 'plugins':\n"
+          "  - in entry 1 of 'plugins':\n"
+          "    in 'name': plugin 'key-auth' not enabled; add it to the "
+          "'plugins' configuration property" },
+        { "acls: []\n", "in 'acls': unknown field" },
+        { "consumers: [{username: a, acls: []}]\n",
+          "in 'consumers':\n"
+          "  - in entry 1 of 'consumers':\n"
+          "    in 'acls': unknown field" },
+    };
+
+    (void) state;
+
+    a = arena_new();
+    memset(&opts, 0, sizeof(declarative_opts_t));
+    opts.plugins = enabled;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        snprintf(text, sizeof(text), "_format_version: '3.0'\n%s",
+                 cases[i].text);
+        c = declarative_load(a, text, strlen(text), DECLARATIVE_YAML, &opts,
+                             &errors);
+        assert_int_equal(c != NULL, cases[i].expect == NULL);
+
+        if (c == NULL) {
+            assert_string_equal(declarative_errors_text(a, &errors, 0),
+                                cases[i].expect);
+        }
+
+        config_free(c);
+    }
+
+    arena_free(a);
+}
+
+
 static void
 test_hash(void **state)
 {
@@ -821,6 +873,7 @@ main(int argc, char **argv)
         cmocka_unit_test(test_old_paths),
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_files),
+        cmocka_unit_test(test_enabled_plugins),
         cmocka_unit_test(test_hash),
         cmocka_unit_test(test_credentials),
         cmocka_unit_test(test_export),
