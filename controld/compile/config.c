@@ -7,25 +7,24 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "compile.h"
+#include "consumers.h"
 #include "entities.h"
+#include "plugins.h"
 #include "route_section.h"
 #include "../../ngx_kong_module/snapshot/kong_index.h"
 
-
-/* ids of services, by which routes refer to them */
-typedef struct {
-    uint32_t              *table;    /* index + 1 */
-    size_t                 size;
-    const kong_service_t  *services;
-} compile_ids_t;
 
 typedef struct {
     arena_t               *arena;
     const config_t        *config;
     writer_t               w;
-    compile_ids_t          ids;
+    ids_t                  ids;      /* of services */
+    kong_service_t        *services;
+    kong_route_t          *routes;
+    uint32_t               n_plugins;
     uint8_t               *disabled; /* one a service */
     size_t                 n_routes;
     const char            *err;
@@ -42,6 +41,7 @@ static int compile_plugins(compile_t *cc);
 static const char *compile_plugin_scope(compile_t *cc, const value_t *v);
 static int compile_services(compile_t *cc);
 static int compile_routes(compile_t *cc);
+static int compile_chains(compile_t *cc);
 static int compile_route_service(compile_t *cc, const value_t *v,
     uint32_t *index);
 static unsigned compile_is_served(const kong_service_t *services,
@@ -49,6 +49,8 @@ static unsigned compile_is_served(const kong_service_t *services,
 static int compile_finish(compile_t *cc, const compile_opts_t *opts,
     segment_buf_t *out);
 static size_t compile_count(const config_t *c, const char *entity);
+static int compile_unique(arena_t *a, compile_key_t *keys, size_t *n,
+    const char **err);
 static int compile_endpoint_cmp(const void *one, const void *two);
 static void compile_addresses(kong_address_t *to,
     const compile_endpoint_t *from, uint64_t key);
@@ -77,6 +79,10 @@ compile_config(arena_t *a, const config_t *c, const compile_opts_t *opts,
 
     if (rc == 0) {
         rc = compile_routes(&cc);
+    }
+
+    if (rc == 0) {
+        rc = compile_chains(&cc);
     }
 
     if (rc == 0) {
@@ -172,17 +178,10 @@ compile_plugin_scope(compile_t *cc, const value_t *v)
 }
 
 
-static uint64_t
-compile_id_hash(const uint8_t id[16])
-{
-    return XXH3_64bits(id, 16);
-}
-
-
 static int
 compile_services(compile_t *cc)
 {
-    size_t           i, n, slot;
+    size_t           i, n;
     config_table_t  *t;
     kong_service_t  *s;
 
@@ -195,10 +194,7 @@ compile_services(compile_t *cc)
     }
 
     cc->disabled = arena_zalloc(cc->arena, n + 1);
-    cc->ids.services = s;
-    cc->ids.size = 2 * n + 1;
-    cc->ids.table = arena_zalloc(cc->arena,
-                                 cc->ids.size * sizeof(uint32_t));
+    cc->services = s;
 
     for (i = 0; i < n; i++) {
         if (entity_service(cc->arena, &cc->w, t->rows[i], &s[i], &cc->err)
@@ -208,14 +204,9 @@ compile_services(compile_t *cc)
         }
 
         cc->disabled[i] = !entity_flag(t->rows[i], "enabled", 1);
-        slot = compile_id_hash(s[i].id) % cc->ids.size;
-
-        while (cc->ids.table[slot] != 0) {
-            slot = (slot + 1) % cc->ids.size;
-        }
-
-        cc->ids.table[slot] = (uint32_t) i + 1;
     }
+
+    ids_build(&cc->ids, cc->arena, s, n, sizeof(*s));
 
     return 0;
 }
@@ -240,6 +231,7 @@ compile_routes(compile_t *cc)
         return -1;
     }
 
+    cc->routes = r;
     rows = arena_alloc(cc->arena, (n + 1) * sizeof(uint32_t));
     rules = malloc((n + 1) * sizeof(route_rule_t));
 
@@ -261,7 +253,7 @@ compile_routes(compile_t *cc)
         rc = entity_route(cc->arena, &cc->w, t->rows[i], service,
                           &r[cc->n_routes], &cc->err);
 
-        if (rc == 0 && compile_is_served(cc->ids.services,
+        if (rc == 0 && compile_is_served(cc->services,
                                          &r[cc->n_routes]))
         {
             rows[n_rules] = (uint32_t) i;
@@ -297,32 +289,47 @@ compile_routes(compile_t *cc)
 }
 
 
+/* consumers and their credentials, instances of plugins, and what runs on
+ * which route */
+static int
+compile_chains(compile_t *cc)
+{
+    int       rc;
+    ids_t     consumers;
+    values_t  values;
+
+    values_init(&values, cc->arena, &cc->w, cc->config);
+
+    rc = consumers_compile(cc->arena, cc->config, &cc->w, &values,
+                           &consumers, &cc->err);
+
+    if (rc == 0) {
+        rc = plugins_compile(cc->arena, cc->config, &cc->w, &values,
+                             &consumers, cc->routes, cc->n_routes,
+                             cc->services, cc->ids.size / 2, &cc->n_plugins,
+                             &cc->err);
+    }
+
+    if (rc == 0) {
+        values_finish(&values);
+    }
+
+    values_release(&values);
+
+    return rc;
+}
+
+
 static int
 compile_route_service(compile_t *cc, const value_t *v, uint32_t *index)
 {
-    size_t          slot;
-    uint8_t         id[16];
-    const value_t  *service;
+    unsigned  dangling;
 
-    *index = KONG_NONE;
-    service = value_get(v, "service");
+    dangling = 0;
+    *index = ids_foreign(&cc->ids, v, "service", &dangling);
 
-    if (value_is_null(service)) {
+    if (!dangling) {
         return 0;
-    }
-
-    if (entity_id(service, id) == 0) {
-        slot = compile_id_hash(id) % cc->ids.size;
-
-        while (cc->ids.table[slot] != 0) {
-            *index = cc->ids.table[slot] - 1;
-
-            if (memcmp(cc->ids.services[*index].id, id, sizeof(id)) == 0) {
-                return 0;
-            }
-
-            slot = (slot + 1) % cc->ids.size;
-        }
     }
 
     cc->err = arena_printf(cc->arena, "%s refers to a service that does not "
@@ -359,7 +366,7 @@ compile_finish(compile_t *cc, const compile_opts_t *opts,
     head.n_routes = (uint32_t) cc->n_routes;
     head.n_services = (uint32_t) compile_count(cc->config, "services");
     head.n_consumers = (uint32_t) compile_count(cc->config, "consumers");
-    head.n_plugins = (uint32_t) compile_count(cc->config, "plugins");
+    head.n_plugins = cc->n_plugins;
     head.flags = KONG_SEGMENT_F_EMPTY;
 
     memcpy(head.source_hash, cc->config->hash, sizeof(head.source_hash));
@@ -409,13 +416,8 @@ compile_endpoints(arena_t *a, const compile_endpoint_t *endpoints,
 
     qsort(keys, n, sizeof(compile_key_t), compile_endpoint_cmp);
 
-    for (i = 1; i < n; i++) {
-        if (keys[i].key == keys[i - 1].key) {
-            *err = arena_printf(a, "endpoint '%.*s' is there twice",
-                                (int) keys[i].endpoint->len,
-                                keys[i].endpoint->name);
-            return -1;
-        }
+    if (compile_unique(a, keys, &n, err) != 0) {
+        return -1;
     }
 
     writer_init(&w, KONG_SEGMENT_ENDPOINTS);
@@ -452,6 +454,40 @@ compile_endpoints(arena_t *a, const compile_endpoint_t *endpoints,
 }
 
 
+/* names that differ in case are one name: the first one counts */
+static int
+compile_unique(arena_t *a, compile_key_t *keys, size_t *n, const char **err)
+{
+    size_t                     i, kept;
+    const compile_endpoint_t  *one, *two;
+
+    for (i = 0, kept = 0; i < *n; i++) {
+
+        if (kept != 0 && keys[kept - 1].key == keys[i].key) {
+            one = keys[kept - 1].endpoint;
+            two = keys[i].endpoint;
+
+            if (one->len != two->len
+                || strncasecmp(one->name, two->name, one->len) != 0)
+            {
+                *err = arena_printf(a, "endpoints '%.*s' and '%.*s' have "
+                                    "the same key", (int) one->len,
+                                    one->name, (int) two->len, two->name);
+                return -1;
+            }
+
+            continue;
+        }
+
+        keys[kept++] = keys[i];
+    }
+
+    *n = kept;
+
+    return 0;
+}
+
+
 static int
 compile_endpoint_cmp(const void *one, const void *two)
 {
@@ -460,7 +496,11 @@ compile_endpoint_cmp(const void *one, const void *two)
     a = one;
     b = two;
 
-    return (a->key > b->key) - (a->key < b->key);
+    if (a->key != b->key) {
+        return (a->key > b->key) ? 1 : -1;
+    }
+
+    return (a->endpoint > b->endpoint) - (a->endpoint < b->endpoint);
 }
 
 
