@@ -4,6 +4,7 @@
  */
 
 #include "ngx_http_kong.h"
+#include "plugins/ngx_kong_plugin.h"
 
 #include <sys/random.h>
 
@@ -342,6 +343,13 @@ ngx_http_kong_init(ngx_conf_t *cf)
     }
 
     *h = ngx_http_kong_access_handler;
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_kong_plugins_log_handler;
 
     if (ngx_http_kong_balancer_init(cf) != NGX_OK) {
         return NGX_ERROR;

@@ -5,6 +5,7 @@
  */
 
 #include "../ngx_http_kong.h"
+#include "../plugins/ngx_kong_plugin.h"
 
 
 #define NGX_HTTP_KONG_UUID_LEN     36
@@ -17,6 +18,8 @@
 
 
 static ngx_int_t ngx_http_kong_header_filter(ngx_http_request_t *r);
+static ngx_int_t ngx_http_kong_body_filter(ngx_http_request_t *r,
+    ngx_chain_t *in);
 static ngx_uint_t ngx_http_kong_headers_garbage(ngx_http_request_t *r);
 static ngx_int_t ngx_http_kong_headers_proxied(ngx_http_request_t *r,
     ngx_http_kong_ctx_t *ctx, ngx_uint_t headers);
@@ -59,6 +62,7 @@ static ngx_str_t  ngx_http_kong_end_to_end[] = {
 
 
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
+static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
 
 
 ngx_int_t
@@ -66,6 +70,9 @@ ngx_http_kong_headers_init(ngx_conf_t *cf)
 {
     ngx_http_next_header_filter = ngx_http_top_header_filter;
     ngx_http_top_header_filter = ngx_http_kong_header_filter;
+
+    ngx_http_next_body_filter = ngx_http_top_body_filter;
+    ngx_http_top_body_filter = ngx_http_kong_body_filter;
 
     return NGX_OK;
 }
@@ -146,6 +153,12 @@ ngx_http_kong_header_filter(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
+    if (ctx->has_header_filter
+        && ngx_kong_plugins_header_filter(r, ctx) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     return ngx_http_next_header_filter(r);
 }
 
@@ -183,6 +196,25 @@ ngx_http_kong_headers_garbage(ngx_http_request_t *r)
                   "upstream sent no valid HTTP response");
 
     return 1;
+}
+
+
+static ngx_int_t
+ngx_http_kong_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
+{
+    ngx_http_kong_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_kong_module);
+
+    if (ctx == NULL || !ctx->has_body_filter || r != r->main || in == NULL) {
+        return ngx_http_next_body_filter(r, in);
+    }
+
+    if (ngx_kong_plugins_body_filter(r, ctx, &in) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_next_body_filter(r, in);
 }
 
 

@@ -7,6 +7,7 @@
  */
 
 #include "../ngx_http_kong.h"
+#include "../plugins/ngx_kong_plugin.h"
 
 #include <sys/mman.h>
 
@@ -488,6 +489,12 @@ ngx_kong_map_open(ngx_http_kong_main_conf_t *mcf, kong_segment_kind_t kind,
 
     if (map->seg.header->generation != generation) {
         ngx_str_set(err, "the file holds another generation than its name");
+        goto failed;
+    }
+
+    if ((flags & KONG_SEGMENT_VERIFY)
+        && ngx_kong_plugins_check(map, err, log) != NGX_OK)
+    {
         goto failed;
     }
 

@@ -7,6 +7,7 @@
  */
 
 #include "kong_index.h"
+#include "kong_plugin.h"
 
 
 /* records of one size in a section; their refs and indexes are verified by
@@ -35,7 +36,12 @@ static const kong_section_def_t  kong_section_defs[] = {
     { KONG_SECTION_REGEXES, sizeof(kong_regex_t), kong_segment_regexes },
     { KONG_SECTION_ENDPOINTS, sizeof(kong_endpoint_t),
       kong_segment_endpoints },
-    { KONG_SECTION_ADDRESSES, sizeof(kong_address_t), NULL }
+    { KONG_SECTION_ADDRESSES, sizeof(kong_address_t), NULL },
+    { KONG_SECTION_VALUES, sizeof(kong_value_t), NULL },
+    { KONG_SECTION_PLUGIN_TYPES, sizeof(kong_plugin_type_t), NULL },
+    { KONG_SECTION_PLUGINS, sizeof(kong_plugin_t), NULL },
+    { KONG_SECTION_CONSUMER_PLUGINS, sizeof(kong_consumer_plugin_t), NULL },
+    { KONG_SECTION_CONSUMERS, sizeof(kong_consumer_t), NULL }
 };
 
 #define KONG_SECTION_DEFS                                                   \
@@ -246,6 +252,12 @@ kong_segment_verify(const kong_segment_t *seg)
         }
     }
 
+    rc = kong_plugin_verify(seg);
+
+    if (rc != KONG_SEGMENT_OK) {
+        return rc;
+    }
+
     return kong_index_verify(seg);
 }
 
@@ -291,8 +303,7 @@ kong_segment_routes(const kong_segment_t *seg)
         if (!kong_segment_ref_ok(seg, r->name)
             || (r->service != KONG_NONE
                 && r->service >= seg->header->n_services)
-            || r->predicates > seg->sections[KONG_SECTION_PREDICATES].n
-            || r->plugins != 0)
+            || r->predicates > seg->sections[KONG_SECTION_PREDICATES].n)
         {
             return KONG_SEGMENT_OFFSET;
         }

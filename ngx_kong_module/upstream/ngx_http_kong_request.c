@@ -40,7 +40,8 @@ typedef struct {
     ngx_str_t             peer;          /* address of the direct peer */
     kong_str_t            service_path;
     ngx_str_t             raw;           /* request target without query */
-    ngx_str_t             query;         /* with its "?", may be only that */
+    ngx_str_t             query;         /* data NULL: not even a "?" */
+    ngx_str_t             method;
     ngx_str_t             prefix;        /* X-Forwarded-Prefix, not escaped */
 
     ngx_table_elt_t      *connection[NGX_HTTP_KONG_CONNECTIONS];
@@ -218,7 +219,16 @@ ngx_http_kong_head_uri(ngx_http_kong_head_t *head)
         }
     }
 
-    if (r->args.len != 0) {
+    head->method = ctx->method.len ? ctx->method : r->method_name;
+
+    if (ctx->has_args) {
+        head->query = ctx->args;
+
+        if (ctx->args.len == 0) {
+            head->query.data = NULL;
+        }
+
+    } else if (r->args.len != 0) {
         head->query = r->args;
 
     } else if (head->raw.len + 1 == r->unparsed_uri.len) {
@@ -283,7 +293,8 @@ ngx_http_kong_head_length(ngx_http_kong_head_t *head)
     path.len = head->ctx->path.len;
 
     len = NGX_HTTP_KONG_HEAD_TEXT
-          + r->method_name.len
+          + head->method.len
+          + head->ctx->uri.len
           + kong_path_upstream_max(head->service_path, path)
           + 1 + head->query.len
           + head->ctx->host.len
@@ -356,15 +367,20 @@ ngx_http_kong_head_line(ngx_http_kong_head_t *head, u_char *p)
     path.data = (char *) ctx->path.data;
     path.len = ctx->path.len;
 
-    p = ngx_http_kong_put_str(p, r->method_name);
+    p = ngx_http_kong_put_str(p, head->method);
     *p++ = ' ';
 
     uri = p;
 
-    p += kong_path_upstream(head->service_path, path,
-                            ctx->route->flags & KONG_ROUTE_STRIP_PATH,
-                            ctx->match.has_path, ctx->match.path_len,
-                            (char *) p);
+    if (ctx->uri.len != 0) {
+        p = ngx_http_kong_put_str(p, ctx->uri);
+
+    } else {
+        p += kong_path_upstream(head->service_path, path,
+                                ctx->route->flags & KONG_ROUTE_STRIP_PATH,
+                                ctx->match.has_path, ctx->match.path_len,
+                                (char *) p);
+    }
 
     if (head->query.data != NULL) {
         *p++ = '?';
