@@ -62,10 +62,10 @@ static int store_open_dir(store_t *s, const char *prefix, const char **err);
 static int store_lock(store_t *s, const char **err);
 static int store_scan(store_t *s, const char **err);
 static void store_read_current(store_t *s);
-static int store_put(store_t *s, const char *name, const void *data,
-    size_t len, const char **err);
-static int store_put_temp(store_t *s, const char *temp, const void *data,
-    size_t len, const char **err);
+static int store_put(store_t *s, const char *name, mode_t mode,
+    const void *data, size_t len, const char **err);
+static int store_put_temp(store_t *s, const char *temp, mode_t mode,
+    const void *data, size_t len, const char **err);
 static int store_fill(int fd, const char *data, size_t len);
 static int store_rename(store_t *s, const char *temp, const char *name,
     const char **err);
@@ -73,6 +73,7 @@ static char *store_load(store_t *s, const char *name, size_t *len);
 static int store_parse(const char *name, unsigned *kind, uint32_t *generation);
 static void store_name(char *name, unsigned kind, uint32_t generation);
 static void store_list(store_t *s, unsigned kind, store_list_t *list);
+static int store_has(store_t *s, unsigned kind, uint32_t generation);
 static int store_newer(const void *one, const void *two);
 static const char *store_error(const char *fmt, ...)
     __attribute__((format(printf, 1, 2)));
@@ -141,7 +142,7 @@ store_write(store_t *s, kong_segment_kind_t kind, uint32_t generation,
 
     store_name(name, kind, generation);
 
-    return store_put(s, name, buf->data, buf->size, err);
+    return store_put(s, name, s->mode, buf->data, buf->size, err);
 }
 
 
@@ -187,7 +188,8 @@ store_write_source(store_t *s, uint32_t generation, const char *text,
 
     store_name(name, STORE_SOURCE, generation);
 
-    return store_put(s, name, text, len, err);
+    /* nginx does not read this one */
+    return store_put(s, name, 0600, text, len, err);
 }
 
 
@@ -223,7 +225,7 @@ store_stage_current(store_t *s, uint32_t config, uint32_t endpoints,
     s->staged_config = 0;
     s->staged_endpoints = 0;
 
-    if (store_put_temp(s, STORE_STAGED, line, len, err) == -1) {
+    if (store_put_temp(s, STORE_STAGED, s->mode, line, len, err) == -1) {
         return -1;
     }
 
@@ -274,8 +276,12 @@ store_trim(store_t *s, unsigned keep)
         current = (kind == KONG_SEGMENT_ENDPOINTS) ? s->endpoints : s->config;
         store_list(s, kind, &list);
 
-        for (i = keep; i < list.n; i++) {
-            if (list.items[i] == current) {
+        /* a text goes with its segment */
+        for (i = (kind == STORE_SOURCE) ? 0 : keep; i < list.n; i++) {
+            if (list.items[i] == current
+                || (kind == STORE_SOURCE
+                    && store_has(s, KONG_SEGMENT_CONFIG, list.items[i])))
+            {
                 continue;
             }
 
@@ -441,14 +447,14 @@ store_read_current(store_t *s)
 
 
 static int
-store_put(store_t *s, const char *name, const void *data, size_t len,
-    const char **err)
+store_put(store_t *s, const char *name, mode_t mode, const void *data,
+    size_t len, const char **err)
 {
     char  temp[STORE_NAME * 2];
 
     (void) snprintf(temp, sizeof(temp), STORE_TEMP "%s", name);
 
-    if (store_put_temp(s, temp, data, len, err) == -1) {
+    if (store_put_temp(s, temp, mode, data, len, err) == -1) {
         return -1;
     }
 
@@ -457,8 +463,8 @@ store_put(store_t *s, const char *name, const void *data, size_t len,
 
 
 static int
-store_put_temp(store_t *s, const char *temp, const void *data, size_t len,
-    const char **err)
+store_put_temp(store_t *s, const char *temp, mode_t mode, const void *data,
+    size_t len, const char **err)
 {
     int  fd, rc;
 
@@ -472,9 +478,9 @@ store_put_temp(store_t *s, const char *temp, const void *data, size_t len,
 
     rc = store_fill(fd, data, len);
 
-    if (rc == 0 && s->mode != 0600
+    if (rc == 0 && mode != 0600
         && (fchown(fd, (uid_t) -1, s->gid) == -1
-            || fchmod(fd, s->mode) == -1))
+            || fchmod(fd, mode) == -1))
     {
         rc = -1;
     }
@@ -690,6 +696,17 @@ store_list(store_t *s, unsigned kind, store_list_t *list)
     if (list->n != 0) {
         qsort(list->items, list->n, sizeof(uint32_t), store_newer);
     }
+}
+
+
+static int
+store_has(store_t *s, unsigned kind, uint32_t generation)
+{
+    char  name[STORE_NAME];
+
+    store_name(name, kind, generation);
+
+    return faccessat(s->dir, name, F_OK, 0) == 0;
 }
 
 
