@@ -10,8 +10,8 @@ use Test::More;
 
 my $node = node_new();
 my $dir = temp_dir('files');
-my $tail = qr/\n\n  Run with --v \(verbose\) or --vv \(debug\) for more
-              \sdetails\n\z/x;
+my $more = 'Run with --v (verbose) or --vv (debug) for more details';
+my $tail = qr/\n\n  \Q$more\E\n\z/;
 
 my ($rc, $out, $err) = $node->kong('version');
 is($rc, 0, 'version');
@@ -67,7 +67,7 @@ for my $case (
     [ "headers = X-Nope\n", qr/headers/ ],
     [ "trusted_ips = 300.1.1.1\n", qr/trusted_ips/ ],
     [ "ssl_cert = /no/such.pem\nssl_cert_key = /no/such.key\n",
-      qr{ssl_cert: no such file at /no/such\.pem} ],
+      qr{ssl_cert: .*/no/such\.pem} ],
 ) {
     my ($text, $says) = @$case;
 
@@ -152,8 +152,8 @@ is($rc, 1, 'several errors');
 like($err, qr/in entry 2 of 'services'/, 'the entry');
 like($err, qr/in 'port': value should be between 0 and 65535 \(line 7\)/,
      'the port and its line');
-like($err, qr{should start with: / \(fixed path\) or ~/ \(regex path\)
-              .*\(line 11\)}x, 'the path and its line');
+my $text = 'should start with: / (fixed path) or ~/ (regex path)';
+like($err, qr/\Q$text\E.*\(line 11\)/, 'the path and its line');
 like($err, qr/plugin 'no-such-plugin' not enabled.*\(line 13\)/,
      'the plugin and its line');
 

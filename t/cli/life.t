@@ -26,8 +26,8 @@ services:
 END
 }
 
-my $error_tail = qr/\n\n  Run with --v \(verbose\) or --vv \(debug\) for more
-                    \sdetails\n\z/x;
+my $more = 'Run with --v (verbose) or --vv (debug) for more details';
+my $error_tail = qr/\n\n  \Q$more\E\n\z/;
 
 my $node = node_new(config => document('one'));
 my $p = $node->{prefix};
@@ -148,7 +148,7 @@ _format_version: "3.0"
 services:
 - name: a
   port: 99999
-  url: http://127.0.0.1
+  host: 127.0.0.1
 - name: b
 nope: 1
 END

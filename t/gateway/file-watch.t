@@ -61,20 +61,25 @@ becomes('/renamed', 'renamed over');
 # slowly, as some editors and copies do
 open(my $slow, '>', $file) or die;
 $slow->autoflush(1);
+my %seen;
 for my $line (split(/^/, document('slow'))) {
     print $slow $line;
     nap(0.03);
+    $seen{live()}++;
 }
 close($slow);
 becomes('/slow', 'written line by line');
+is(join(' ', sort grep { $_ ne '/slow' } keys %seen), '/renamed',
+   'what is half written is never served');
 
 # a bad one
 $node->write_config("_format_version: \"3.0\"\nservices:\n- name: x\n"
                     . "- port: -1\n  host: h\n");
 ok(wait_until(5, sub { $node->error_log =~ /required field missing/ }),
    'a bad file: the log says what is wrong');
-like($node->error_log, qr/value should be between 0 and 65535/,
-     'all that is wrong');
+ok(wait_until(5, sub {
+    $node->error_log =~ /value should be between 0 and 65535/
+}), 'all that is wrong');
 is(live(), '/slow', 'nothing has changed');
 
 my $a = $node->admin('/status');

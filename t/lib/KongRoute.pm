@@ -29,14 +29,15 @@ sub route_find
 
             my $c = {
                 route => $route, matched => $matched,
-                rank => [ rank($route, $path), $route->{id} ],
+                rank => rank($route, $path), id => $route->{id},
                 several => @{ $route->{paths} || [] } > 1
             };
 
-            my $order = $best ? compare($c->{rank}, $best->{rank}) : 1;
+            my $order = !$best ? 1 : $c->{rank} <=> $best->{rank}
+                                     || $c->{id} cmp $best->{id};
 
             if ($best && $route != $best->{route}
-                && compare_ranks($c->{rank}, $best->{rank}) == 0
+                && $c->{rank} == $best->{rank}
                 && ($c->{several} || $best->{several}))
             {
                 $tie = $c->{rank};
@@ -48,7 +49,7 @@ sub route_find
 
     return if !$best;
 
-    $best->{tie} = $tie && compare_ranks($tie, $best->{rank}) == 0;
+    $best->{tie} = defined $tie && $tie == $best->{rank};
 
     return $best;
 }
@@ -115,34 +116,24 @@ sub path_match
     return index($path, $rule) == 0 ? length $rule : undef;
 }
 
+# One number, as Kong 3.9 computes it: 64 bits hold "only plain hosts" (60) and
+# "a regex" (51); everything else is shifted as a signed 32-bit number, by its
+# place in the 64 bits modulo 32: the kinds of rules (61), the headers (52), the
+# regex_priority (19), the length of a prefix (0)
 sub rank
 {
     my ($r, $path) = @_;
     my $kinds = grep { $r->{$_} } qw(methods hosts paths headers snis);
     my $plain = $r->{hosts} && !grep { /\*/ } @{ $r->{hosts} };
     my $regex = defined $path && $path =~ /^~/;
+    my $low = $kinds << 61 - 32 | (keys %{ $r->{headers} || {} }) << 52 - 32;
 
-    return ($kinds, $plain ? 1 : 0, scalar keys %{ $r->{headers} || {} },
-            $regex ? 1 : 0, $regex ? $r->{regex_priority} || 0 : 0,
-            defined $path && !$regex ? length $path : 0);
-}
+    $low |= $regex ? ($r->{regex_priority} || 0) << 19
+                   : defined $path ? length $path : 0;
+    $low &= 0xffffffff;
+    $low |= 0xffffffff << 32 if $low & 1 << 31;
 
-sub compare_ranks
-{
-    my ($a, $b) = @_;
-
-    for my $i (0 .. 5) {
-        return $a->[$i] <=> $b->[$i] if $a->[$i] != $b->[$i];
-    }
-
-    return 0;
-}
-
-sub compare
-{
-    my ($a, $b) = @_;
-
-    return compare_ranks($a, $b) || ($a->[6] cmp $b->[6]);
+    return $low | ($plain ? 1 << 60 : 0) | ($regex ? 1 << 51 : 0);
 }
 
 
@@ -183,8 +174,8 @@ sub path_normalize
     my ($path) = @_;
 
     $path =~ s{%([0-9a-fA-F]{2})}{
-        my $c = chr(hex($1));
-        $c =~ m{[!*'();:\@&=+\$,/?%#\[\]]} ? '%' . uc $1 : $c
+        my ($hex, $c) = (uc $1, chr(hex($1)));
+        index(q{!*'();:@&=+$,/?%#[]}, $c) >= 0 ? "%$hex" : $c
     }gex;
 
     my @out;
