@@ -249,10 +249,10 @@ nginx_http_templates(nginx_out_t *o)
     const char  *path;
 
     static const char *const  types[][2] = {
-        { "error_template_html", "text/html" },
-        { "error_template_json", "application/json" },
-        { "error_template_plain", "text/plain" },
-        { "error_template_xml", "application/xml" },
+        { "error_template_html", "html" },
+        { "error_template_json", "json" },
+        { "error_template_plain", "plain" },
+        { "error_template_xml", "xml" },
         { NULL, NULL }
     };
 
@@ -310,7 +310,8 @@ nginx_proxy_server(nginx_out_t *o)
     nginx_logs(o, "proxy_access_log", "proxy_error_log", "kong_log_format");
 
     nginx_put(o, "proxy", "error_page", "400 404 405 408 411 412 413 414 417 "
-              "494 500 502 503 504 /kong_error_handler");
+              "500 502 503 504 /kong_error_handler");
+    nginx_text(o, "error_page 494 =494 /kong_error_handler;");
     nginx_inject(o, "proxy");
 
     nginx_open(o, "location /");

@@ -43,7 +43,9 @@ node_nginx(arena_t *a, const char *prefix)
 
     pid = process_pid_read(arena_printf(a, "%s/pids/nginx.pid", prefix));
 
-    return process_alive(pid, "nginx") ? pid : 0;
+    /* the pid may be that of another node's nginx by now */
+    return process_alive(pid, "nginx") && process_works_in(pid, prefix)
+           ? pid : 0;
 }
 
 

@@ -4,6 +4,7 @@
  * process behind them looks like the one that wrote them.
  */
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -211,6 +212,53 @@ process_alive(pid_t pid, const char *word)
     }
 
     return memmem(buf, (size_t) n, word, strlen(word)) != NULL;
+}
+
+
+int
+process_works_in(pid_t pid, const char *dir)
+{
+    int             found;
+    DIR            *fds;
+    char            buf[4096], *p, *real;
+    size_t          len;
+    ssize_t         n;
+    struct dirent  *e;
+
+    len = strlen(dir);
+    n = process_proc(pid, "cmdline", buf, sizeof(buf));
+
+    if (n <= 0) {
+        return 1;                        /* no /proc here */
+    }
+
+    for (p = buf; (p = memmem(p, (size_t) (buf + n - p), dir, len)); p++) {
+        if (strchr(" /", p[len]) != NULL) {                 /* or the NUL */
+            return 1;
+        }
+    }
+
+    (void) snprintf(buf, sizeof(buf), "/proc/%d/fd", (int) pid);
+    real = realpath(dir, NULL);
+    fds = opendir(buf);
+    found = 0;
+
+    while (fds != NULL && real != NULL && !found
+           && (e = readdir(fds)) != NULL)
+    {
+        n = readlinkat(dirfd(fds), e->d_name, buf, sizeof(buf) - 1);
+        buf[n > 0 ? n : 0] = '\0';
+        len = strlen(real);
+        found = (strncmp(buf, real, len) == 0 && buf[len] == '/');
+    }
+
+    if (fds != NULL) {
+        (void) closedir(fds);
+    }
+
+    free(real);
+
+    return found;
 }
 
 

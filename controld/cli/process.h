@@ -22,6 +22,8 @@ pid_t process_child(char *const *argv);
 pid_t process_pid_read(const char *path);      /* 0 when there is none */
 /* alive, no zombie, and its command line holds `word` */
 int process_alive(pid_t pid, const char *word);
+/* its command line names the folder, or it has a file open in it */
+int process_works_in(pid_t pid, const char *dir);
 int process_wait_end(pid_t pid, double seconds);         /* 1 when ended */
 void process_sleep(double seconds);
 double process_now(void);                      /* monotonic seconds */

@@ -527,13 +527,14 @@ conf_trim(arena_t *a, const char *s, size_t len)
 const char *
 conf_absolute(arena_t *a, const char *path)
 {
-    char    *cwd, *s;
-    size_t   len;
+    char        *cwd, *s, *p, *to;
+    size_t       len;
+    const char  *home;
 
-    if (path[0] == '~' && (path[1] == '/' || path[1] == '\0')
-        && getenv("HOME") != NULL)
-    {
-        s = arena_printf(a, "%s%s", getenv("HOME"), path + 1);
+    home = getenv("HOME");
+
+    if (path[0] == '~' && (path[1] == '/' || path[1] == '\0') && home) {
+        s = arena_printf(a, "%s%s", home, path + 1);
 
     } else if (path[0] != '/') {
         cwd = getcwd(NULL, 0);
@@ -544,9 +545,25 @@ conf_absolute(arena_t *a, const char *path)
         s = arena_strndup(a, path, strlen(path));
     }
 
-    for (len = strlen(s); len > 1 && s[len - 1] == '/'; len--) {
-        s[len - 1] = '\0';
+    /* no empty part, no "." */
+    for (p = s, to = s; *p != '\0'; p += len) {
+        p += strspn(p, "/");
+        len = strcspn(p, "/");
+
+        if (len == 0 || (len == 1 && *p == '.')) {
+            continue;
+        }
+
+        *to++ = '/';
+        memmove(to, p, len);
+        to += len;
     }
+
+    if (to == s) {
+        *to++ = '/';
+    }
+
+    *to = '\0';
 
     return s;
 }

@@ -550,6 +550,7 @@ test_render(void **state)
         "\nset_real_ip_from 10.0.0.0/8;\nset_real_ip_from unix:;\n",
         "\nkong_port_map 80:8000;\nkong_port_map 443:8443;\n",
         "\nkong_debug_header on;\n",
+        "\nkong_error_template json \"/dev/../etc/hostname\";\n",
         "\n    kong_keepalive 7 requests=10000 timeout=1500ms;\n",
         "\n        proxy_redirect default;\n",
         "\n        kong_proxy on;\n",
@@ -569,7 +570,8 @@ test_render(void **state)
              "nginx_location_proxy_redirect = default\n"
              "nginx_http_client_max_body_size = 5m\n"
              "nginx_main_worker_processes = 2\nnginx_main_daemon = off\n"
-             "nginx_http_charset = NONE\n", &errors);
+             "nginx_http_charset = NONE\n"
+             "error_template_json = /dev/../etc/hostname\n", &errors);
     assert_non_null(c);
 
     memset(&facts, 0, sizeof(facts));
