@@ -1,48 +1,21 @@
 /*
- * route_index: ranks, host buckets, and the assembly of the index.
+ * route_index: host buckets, and the assembly of the index.
  *
- * A route is an entry a path; entries are sorted by (priority, id) once, and
- * from then on an entry's rank is its priority.  Every entry becomes an item
- * in the trie of each of its hosts.  All arrays are allocated in one piece;
+ * A route is an entry a path.  Every entry becomes an item in the trie of
+ * each of its hosts.  All arrays are allocated in one piece;
  * nothing is allocated for a route or a node.
  */
 
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/sha.h>
-
+#include "route_rank.h"
 #include "route_rules.h"
 #include "route_trie.h"
 #include "../../ngx_kong_module/snapshot/kong_index.h"
 
 
-/*
- * Priorities, bit for bit as Kong 3.9 computes them.  The upper half holds
- * "only plain hosts" and "a regex path"; the lower half the number of kinds
- * of rules (3 bits), the number of headers (8) and the regex_priority, which
- * overlap, and the length of the path (19).  The lower half is a signed
- * number: from four kinds on it is negative, and its sign fills the upper
- * half.
- */
-#define PRIO_PLAIN     60
-#define PRIO_REGEX     51
-#define PRIO_KINDS     29
-#define PRIO_HEADERS   20
-#define PRIO_PRIORITY  19
-#define PRIO_LENGTH    0x7ffff
-
 #define COND_REUSE     8        /* conditions of an entry looked at again */
-
-typedef struct {
-    uint64_t             prio;
-    uint64_t             id[2];      /* big-endian halves, as numbers */
-} index_entry_t;
-
-typedef struct {
-    uint64_t             key;
-    uint32_t             entry;
-} index_key_t;
 
 typedef struct {
     kong_str_t           host;
@@ -58,8 +31,7 @@ typedef struct {
     size_t               bad;
     const char          *err;
 
-    index_entry_t       *entries;
-    uint32_t            *ranks;
+    uint32_t            *ranks;      /* of the entries, in their order */
     size_t               n_entries;
 
     index_host_t        *hosts;      /* [0] is "no host" */
@@ -78,12 +50,6 @@ typedef struct {
 
 
 static int index_allocate(index_builder_t *ib);
-static void index_entries(index_builder_t *ib);
-static void index_rule_entries(index_builder_t *ib, const route_rule_t *r);
-static void index_derived_id(const route_rule_t *r, uint32_t group,
-    uint8_t id[16]);
-static int index_rank(index_builder_t *ib);
-static void index_ties(index_builder_t *ib, index_key_t *keys);
 static int index_items(index_builder_t *ib);
 static int index_rule_items(index_builder_t *ib, const route_rule_t *r,
     size_t *entry, const rules_set_t *set);
@@ -116,11 +82,6 @@ route_index_build(const route_rule_t *rules, size_t n, route_index_t *out,
     rc = index_allocate(&ib);
 
     if (rc == 0) {
-        index_entries(&ib);
-        rc = index_rank(&ib);
-    }
-
-    if (rc == 0) {
         rc = index_items(&ib);
     }
 
@@ -134,7 +95,6 @@ route_index_build(const route_rule_t *rules, size_t n, route_index_t *out,
         rc = -1;
     }
 
-    free(ib.entries);
     free(ib.ranks);
     free(ib.hosts);
     free(ib.table);
@@ -203,15 +163,14 @@ index_allocate(index_builder_t *ib)
     }
 
     ib->n_table = hosts + hosts / 2 + 1;
-    ib->entries = malloc((ib->n_entries + 1) * sizeof(index_entry_t));
-    ib->ranks = malloc((ib->n_entries + 1) * sizeof(uint32_t));
+    ib->ranks = route_ranks(ib->rules, ib->n_rules, ib->n_entries);
     ib->hosts = malloc((hosts + 1) * sizeof(index_host_t));
     ib->table = calloc(ib->n_table, sizeof(uint32_t));
     ib->items = malloc((ib->n_items + 1) * sizeof(trie_item_t));
     ib->numbers = calloc(ib->n_rules + 1, sizeof(uint32_t));
 
-    if (ib->entries == NULL || ib->ranks == NULL || ib->hosts == NULL
-        || ib->table == NULL || ib->items == NULL || ib->numbers == NULL
+    if (ib->ranks == NULL || ib->hosts == NULL || ib->table == NULL
+        || ib->items == NULL || ib->numbers == NULL
         || rules_init(&ib->rb, ib->rules, ib->n_rules) != 0)
     {
         return -1;
@@ -221,286 +180,6 @@ index_allocate(index_builder_t *ib)
     ib->n_hosts = 1;
 
     return 0;
-}
-
-
-static void
-index_entries(index_builder_t *ib)
-{
-    size_t  i;
-
-    ib->n_entries = 0;
-
-    for (i = 0; i < ib->n_rules; i++) {
-        index_rule_entries(ib, &ib->rules[i]);
-    }
-}
-
-
-static inline unsigned
-index_is_regex(const kong_str_t *path)
-{
-    return path->len != 0 && path->data[0] == '~';
-}
-
-
-/* of a path (NULL: the route has none) together with the other rules */
-static uint64_t
-index_priority(const route_rule_t *r, const kong_str_t *path)
-{
-    uint32_t  i, low, headers;
-    uint64_t  high;
-
-    high = (uint64_t) r->has_hosts << PRIO_PLAIN;
-
-    for (i = 0; i < r->n_hosts; i++) {
-        if (memchr(r->hosts[i].data, '*', r->hosts[i].len) != NULL) {
-            high = 0;
-        }
-    }
-
-    low = (uint32_t) ((r->n_methods != 0) + (r->n_hosts != 0)
-                      + (r->n_paths != 0) + (r->n_headers != 0)
-                      + (r->n_snis != 0)) << PRIO_KINDS;
-
-    headers = (r->n_headers < 255) ? r->n_headers : 255;
-    low |= headers << PRIO_HEADERS;
-
-    if (path != NULL && index_is_regex(path)) {
-        high |= (uint64_t) 1 << PRIO_REGEX;
-        low |= (uint32_t) r->regex_priority << PRIO_PRIORITY;
-
-    } else if (path != NULL) {
-        low |= (uint32_t) path->len & PRIO_LENGTH;
-    }
-
-    return high | (uint64_t) (int64_t) (int32_t) low;
-}
-
-
-/* paths that sort alike: all regexes, or prefixes of one length */
-static inline unsigned
-index_same_group(const kong_str_t *a, const kong_str_t *b)
-{
-    return index_is_regex(a) ? index_is_regex(b)
-                             : !index_is_regex(b) && a->len == b->len;
-}
-
-
-/* the first path of the same group */
-static uint32_t
-index_group(const route_rule_t *r, uint32_t path)
-{
-    uint32_t  i;
-
-    for (i = 0; !index_same_group(&r->paths[i], &r->paths[path]); i++) {
-        /* void */
-    }
-
-    return i;
-}
-
-
-static void
-index_rule_entries(index_builder_t *ib, const route_rule_t *r)
-{
-    uint8_t         id[16];
-    uint32_t        i, first, groups, split;
-    index_entry_t  *e;
-
-    memcpy(id, r->id, sizeof(id));
-    groups = 0;
-    split = 0;
-
-    for (i = 1; i < r->n_paths && !split; i++) {
-        split = !index_same_group(&r->paths[0], &r->paths[i]);
-    }
-
-    for (i = 0; i < r->n_paths || i == 0; i++) {
-        e = &ib->entries[ib->n_entries++];
-        e->prio = index_priority(r, r->n_paths ? &r->paths[i] : NULL);
-
-        if (split) {
-            first = index_group(r, i);
-
-            if (first != i) {
-                memcpy(e->id, (e - (i - first))->id, sizeof(id));
-                continue;
-            }
-
-            index_derived_id(r, ++groups, id);
-        }
-
-        memcpy(e->id, id, sizeof(id));
-        e->id[0] = __builtin_bswap64(e->id[0]);
-        e->id[1] = __builtin_bswap64(e->id[1]);
-    }
-}
-
-
-/*
- * A route whose paths differ in length is several routes to Kong; where they
- * tie with another route, it is their derived ids (uuid version 5 of
- * "<id>#<group>") that decide.
- */
-static void
-index_derived_id(const route_rule_t *r, uint32_t group, uint8_t id[16])
-{
-    char     *p, text[16 + 37 + 12];
-    uint8_t   digest[SHA_DIGEST_LENGTH];
-    unsigned  n;
-    char      digits[12];
-
-    static const uint8_t  space[16] = {
-        0x7f, 0x14, 0x5b, 0xf9, 0x0d, 0xce, 0x4f, 0x91,
-        0x98, 0xeb, 0xde, 0xbb, 0xce, 0x4b, 0x9f, 0x6b
-    };
-
-    memcpy(text, space, sizeof(space));
-    kong_uuid_text(r->id, text + sizeof(space));
-
-    p = text + sizeof(space) + 36;
-    *p++ = '#';
-
-    for (n = 0; group != 0; group /= 10) {
-        digits[n++] = (char) ('0' + group % 10);
-    }
-
-    while (n != 0) {
-        *p++ = digits[--n];
-    }
-
-    SHA1((const unsigned char *) text, p - text, digest);
-
-    memcpy(id, digest, 16);
-    id[6] = (uint8_t) ((id[6] & 0x0f) | 0x50);
-    id[8] = (uint8_t) ((id[8] & 0x3f) | 0x80);
-}
-
-
-/* stable, by digits of 11 bits; digits that are all alike are skipped */
-static void
-index_radix(index_key_t **keys, index_key_t **spare, size_t n)
-{
-    size_t        i, sum, c;
-    unsigned      d, shift;
-    index_key_t  *from, *to;
-    static const unsigned  digits = 6, bits = 11;
-    size_t        count[2048];
-
-    for (d = 0; d < digits; d++) {
-        from = *keys;
-        to = *spare;
-        shift = d * bits;
-
-        memset(count, 0, sizeof(count));
-
-        for (i = 0; i < n; i++) {
-            count[(from[i].key >> shift) & 2047]++;
-        }
-
-        if (n == 0 || count[(from[0].key >> shift) & 2047] == n) {
-            continue;
-        }
-
-        for (i = 0, sum = 0; i < 2048; i++) {
-            c = count[i];
-            count[i] = sum;
-            sum += c;
-        }
-
-        for (i = 0; i < n; i++) {
-            to[count[(from[i].key >> shift) & 2047]++] = from[i];
-        }
-
-        *keys = to;
-        *spare = from;
-    }
-}
-
-
-/* both sort descending; within a route the order of its paths stays */
-static int
-index_rank(index_builder_t *ib)
-{
-    size_t        i;
-    index_key_t  *keys, *spare;
-
-    keys = malloc((ib->n_entries + 1) * sizeof(index_key_t));
-    spare = malloc((ib->n_entries + 1) * sizeof(index_key_t));
-
-    if (keys == NULL || spare == NULL) {
-        free(keys);
-        free(spare);
-        return -1;
-    }
-
-    for (i = 0; i < ib->n_entries; i++) {
-        keys[i].key = ~ib->entries[i].id[0];
-        keys[i].entry = (uint32_t) i;
-    }
-
-    index_radix(&keys, &spare, ib->n_entries);
-
-    for (i = 0; i < ib->n_entries; i++) {
-        keys[i].key = ~ib->entries[keys[i].entry].prio;
-    }
-
-    index_radix(&keys, &spare, ib->n_entries);
-    index_ties(ib, keys);
-
-    for (i = 0; i < ib->n_entries; i++) {
-        ib->ranks[keys[i].entry] = (uint32_t) i;
-    }
-
-    free(keys);
-    free(spare);
-
-    return 0;
-}
-
-
-/* priority and first half of the id are equal here */
-static int
-index_tie_cmp(const void *one, const void *two, void *data)
-{
-    const index_key_t    *k, *l;
-    const index_entry_t  *a, *b;
-
-    k = one;
-    l = two;
-    a = (const index_entry_t *) data + k->entry;
-    b = (const index_entry_t *) data + l->entry;
-
-    if (a->id[1] != b->id[1]) {
-        return (a->id[1] > b->id[1]) ? -1 : 1;
-    }
-
-    return (k->entry > l->entry) - (k->entry < l->entry);
-}
-
-
-static void
-index_ties(index_builder_t *ib, index_key_t *keys)
-{
-    size_t                i, j;
-    const index_entry_t  *e;
-
-    e = ib->entries;
-
-    for (i = 0; i < ib->n_entries; i = j) {
-        for (j = i + 1; j < ib->n_entries && keys[j].key == keys[i].key
-                        && e[keys[j].entry].id[0] == e[keys[i].entry].id[0];
-             j++)
-        {
-            /* void */
-        }
-
-        if (j - i > 1) {
-            qsort_r(&keys[i], j - i, sizeof(index_key_t), index_tie_cmp,
-                    ib->entries);
-        }
-    }
 }
 
 
@@ -575,7 +254,7 @@ index_rule_items(index_builder_t *ib, const route_rule_t *r, size_t *entry,
         if (i < r->n_paths) {
             path = r->paths[i];
 
-            if (index_is_regex(&path)) {
+            if (route_is_regex(&path)) {
                 path.data++;
                 path.len--;
                 cond.regex = rules_regex(&ib->rb, path, KONG_REGEX_ANCHORED);
