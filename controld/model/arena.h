@@ -24,7 +24,7 @@ struct arena_s {
     char                  *pos;
     char                  *end;
     size_t                 used;       /* bytes taken from the system */
-    jmp_buf               *oom;        /* NULL: out of memory ends the process */
+    jmp_buf               *oom;        /* NULL: it ends the process */
 };
 
 

@@ -160,7 +160,8 @@ certificates_match(schema_ctx_t *ctx, const value_t *cert,
     x509 = types_load_certificate(ctx->arena, cert, &err);
     pkey = types_load_private_key(ctx->arena, key, &err);
 
-    if (x509 != NULL && pkey != NULL && X509_check_private_key(x509, pkey) != 1)
+    if (x509 != NULL && pkey != NULL
+        && X509_check_private_key(x509, pkey) != 1)
     {
         schema_error(ctx, errors, "@entity", "%s", text);
     }

@@ -49,9 +49,13 @@ int
 schema_validate(schema_ctx_t *ctx, const schema_t *s, value_t *entity,
     value_t *errors)
 {
+    uint32_t  before;
+
     if (value_is_null(errors)) {
         value_set_object(errors);
     }
+
+    before = errors->len;
 
     if (entity->kind != VALUE_OBJECT) {
         return schema_check(ctx, s, entity, errors);
@@ -59,7 +63,7 @@ schema_validate(schema_ctx_t *ctx, const schema_t *s, value_t *entity,
 
     schema_expand_shorthands(ctx, s, entity, errors);
 
-    if (errors->len != 0) {
+    if (errors->len != before) {
         return -1;
     }
 

@@ -54,7 +54,7 @@ typedef const char *(*field_check_pt)(schema_ctx_t *ctx, const field_t *f,
 #define F_REGEX          0x0080   /* string must compile (PCRE2) */
 #define F_BETWEEN        0x0100   /* min..max inclusive */
 #define F_GT             0x0200   /* > min */
-#define F_LEN_MIN        0x0400   /* len_min applies (default for strings: 1) */
+#define F_LEN_MIN        0x0400   /* len_min applies (for strings: else 1) */
 #define F_LEN_MAX        0x0800
 #define F_ENCRYPTED      0x1000   /* shown in /schemas only */
 #define F_DEPRECATED     0x2000
@@ -150,7 +150,7 @@ struct schema_s {
     const char             *endpoint_key; /* "name"; NULL = only by id */
     const char *const      *cache_key;    /* fields, NULL-ended; or NULL */
     const char             *admin_path;   /* "services"; NULL = none */
-    const char             *nested_name;  /* under its parent in the Admin API */
+    const char             *nested_name;  /* under its parent there */
     const field_t          *fields;
     const shorthand_t      *shorthands;
     const schema_check_t   *checks;

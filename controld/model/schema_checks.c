@@ -41,31 +41,39 @@ static int schema_check_contains(schema_ctx_t *ctx, const field_t *f,
 static bool schema_is_listed(const char *const *list, const value_t *v);
 static const char *schema_list(schema_ctx_t *ctx, const char *const *list);
 static bool schema_is_regex(const value_t *v);
-static int schema_check_entity(schema_ctx_t *ctx, const schema_t *s,
+static void schema_check_entity(schema_ctx_t *ctx, const schema_t *s,
     value_t *entity, value_t *errors);
 
+
+/* what is in *errors already is the caller's and decides nothing here */
 
 int
 schema_check(schema_ctx_t *ctx, const schema_t *s, value_t *entity,
     value_t *errors)
 {
-    uint32_t  before;
+    value_t    found;
+    uint32_t   i;
+    member_t  *m;
 
     if (value_is_null(errors)) {
         value_set_object(errors);
     }
 
-    before = errors->len;
+    memset(&found, 0, sizeof(value_t));
+    value_set_object(&found);
 
-    if (schema_check_entity(ctx, s, entity, errors) != 0) {
-        return -1;
+    schema_check_entity(ctx, s, entity, &found);
+
+    for (i = 0; i < found.len; i++) {
+        m = &found.u.members[i];
+        *value_putn(ctx->arena, errors, m->key, m->key_len) = m->value;
     }
 
-    return errors->len == before ? 0 : -1;
+    return found.len == 0 ? 0 : -1;
 }
 
 
-static int
+static void
 schema_check_entity(schema_ctx_t *ctx, const schema_t *s, value_t *entity,
     value_t *errors)
 {
@@ -75,14 +83,14 @@ schema_check_entity(schema_ctx_t *ctx, const schema_t *s, value_t *entity,
 
     if (entity->kind != VALUE_OBJECT) {
         schema_error_entity(ctx, errors, "expected a record");
-        return -1;
+        return;
     }
 
     sub = schema_sub(ctx, s, entity, &err_field, &err);
 
     if (err != NULL) {
         schema_error(ctx, errors, err_field, "%s", err);
-        return -1;
+        return;
     }
 
     info = schema_info(s->fields, sub == NULL ? NULL : sub->fields, 1);
@@ -94,8 +102,6 @@ schema_check_entity(schema_ctx_t *ctx, const schema_t *s, value_t *entity,
     if (sub != NULL) {
         schema_run_checks(ctx, info, sub->checks, entity, errors);
     }
-
-    return errors->kind == VALUE_OBJECT && errors->len != 0 ? -1 : 0;
 }
 
 

@@ -211,7 +211,12 @@ test_nesting(void **state)
     (void) state;
 
     text = malloc(2000000);
-    assert_non_null(text);
+
+    if (text == NULL) {
+        fail();
+        return;
+    }
+
     a = arena_new();
 
     memset(text, '[', 1000);
@@ -250,7 +255,12 @@ test_large(void **state)
     (void) state;
 
     text = malloc(6000000);
-    assert_non_null(text);
+
+    if (text == NULL) {
+        fail();
+        return;
+    }
+
     a = arena_new();
 
     /* one object with many keys */

@@ -439,6 +439,36 @@ test_defaults(void **state)
 }
 
 
+/* errors of somebody else in the same object are no verdict */
+
+static void
+test_errors_kept(void **state)
+{
+    value_t        v, errors;
+    arena_t       *a;
+    const char    *err;
+    schema_ctx_t   ctx;
+
+    (void) state;
+
+    a = arena_new();
+    memset(&ctx, 0, sizeof(schema_ctx_t));
+    memset(&errors, 0, sizeof(value_t));
+    ctx.arena = a;
+
+    schema_error(&ctx, &errors, "num", "old");
+    json_parse(a, "{\"need\":\"n\"}", 12, &v, &err);
+    assert_int_equal(schema_validate(&ctx, &t_schema, &v, &errors), 0);
+
+    json_parse(a, "{\"need\":\"n\",\"num\":\"x\"}", 22, &v, &err);
+    assert_int_equal(schema_validate(&ctx, &t_schema, &v, &errors), -1);
+    assert_string_equal(json_print(a, &errors, NULL),
+                        "{\"num\":\"expected a number\"}");
+
+    arena_free(a);
+}
+
+
 /* what one entity does to its defaults must not show in the next */
 
 static void
@@ -689,6 +719,7 @@ main(void)
         cmocka_unit_test(test_cases),
         cmocka_unit_test(test_updates),
         cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_errors_kept),
         cmocka_unit_test(test_defaults_shared),
         cmocka_unit_test(test_idempotent),
         cmocka_unit_test(test_large_set),
