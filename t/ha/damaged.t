@@ -51,10 +51,10 @@ my %damage = (
         return $b;
     }, qr/checksum/i ],
     'a truncated file' => [ sub { substr($_[0], 0, length($_[0]) / 2) },
-                            qr/truncated|shorter|size/i ],
+                            qr/truncated|short|size/i ],
     'a few bytes' => [ sub { substr($_[0], 0, 10) },
-                       qr/truncated|shorter|size|no segment|foreign/i ],
-    'an empty file' => [ sub { '' }, qr/truncated|shorter|empty|size/i ],
+                       qr/truncated|short|size/i ],
+    'an empty file' => [ sub { '' }, qr/truncated|short|empty|size/i ],
     'a foreign file' => [ sub { "services: []\n" x 100 },
                           qr/foreign|no segment|not a segment|magic/i ],
     'another version' => [ sub {
@@ -119,7 +119,7 @@ for my $name (sort keys %damage) {
     my $a = $node->wait_status('/x', 200);
     is($a->up_uri, '/2', "$name: on the generation before");
 
-    my $log = $err . slurp("$node->{prefix}/logs/error.log");
+    my $log = slurp("$node->{prefix}/logs/error.log");
     my %lines = map { $_ => 1 } map { s/^\S+ \S+ //r }
                 grep { /\Q$current.config\E/ } split(/\n/, $log);
     is(scalar keys %lines, 1, "$name: one line in the log")

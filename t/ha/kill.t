@@ -31,7 +31,8 @@ sub answers
     return join("\n", map {
         my ($path, $host) = @$_;
         my $a = $node->get($path, host => $host);
-        "$path " . $a->status . ' ' . ($a->up_uri || $a->json->{message} || '')
+        "$path " . $a->status . ' '
+            . ($a->up_uri || ($a->json || {})->{message} || '')
     } [ '/a/1', 'x' ], [ '/v1/x', 'x' ], [ '/v1/z', 'x' ],
       [ '/q?1', 'w.n.test' ], [ '/none', 'x' ]);
 }

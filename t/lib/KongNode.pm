@@ -200,10 +200,11 @@ sub worker_pids
     my ($self) = @_;
     my $master = $self->master or return;
     my %all = descendants($master);
-
-    return sort grep {
+    my @workers = sort grep {
         (slurp("/proc/$_/cmdline") || '') =~ /^nginx: worker process\b(?! is)/
     } keys %all;
+
+    return @workers;
 }
 
 # remembers every process of the node: by pid file, by prefix, by parent
