@@ -146,6 +146,23 @@ typedef struct {
 extern ngx_module_t  ngx_http_kong_module;
 
 
+/* decimal digits; cheaper than ngx_sprintf(), for what every request writes */
+static ngx_inline u_char *
+ngx_http_kong_number(u_char *p, uint64_t n)
+{
+    u_char  *d, digits[NGX_INT64_LEN];
+
+    d = digits + sizeof(digits);
+
+    do {
+        *--d = (u_char) ('0' + n % 10);
+        n /= 10;
+    } while (n != 0);
+
+    return ngx_cpymem(p, d, digits + sizeof(digits) - d);
+}
+
+
 /* ngx_http_kong_module.c */
 
 /* the request's ctx, made on first use; NULL when out of memory */

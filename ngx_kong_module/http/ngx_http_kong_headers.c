@@ -233,7 +233,7 @@ ngx_http_kong_headers_proxied(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx,
     if (headers & (NGX_KONG_H_UPSTREAM_LATENCY|NGX_KONG_H_PROXY_LATENCY
                    |NGX_KONG_H_UPSTREAM_STATUS))
     {
-        value = ngx_pnalloc(r->pool, 2 * NGX_TIME_T_LEN
+        value = ngx_pnalloc(r->pool, 2 * NGX_INT64_LEN
                                      + NGX_HTTP_KONG_STATUS_LEN);
         if (value == NULL) {
             return NGX_ERROR;
@@ -242,7 +242,7 @@ ngx_http_kong_headers_proxied(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx,
         upstream = (ngx_msec_int_t) (ngx_current_msec - ctx->proxy_start);
 
         if (headers & NGX_KONG_H_UPSTREAM_LATENCY) {
-            p = ngx_sprintf(value, "%M", (ngx_msec_t) upstream);
+            p = ngx_http_kong_number(value, upstream);
 
             if (ngx_http_kong_headers_put(r, "X-Kong-Upstream-Latency",
                                           value, p - value)
@@ -256,7 +256,7 @@ ngx_http_kong_headers_proxied(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx,
 
         if (headers & NGX_KONG_H_PROXY_LATENCY) {
             total = ngx_http_kong_headers_total(r) - upstream;
-            p = ngx_sprintf(value, "%M", (ngx_msec_t) ngx_max(total, 0));
+            p = ngx_http_kong_number(value, ngx_max(total, 0));
 
             if (ngx_http_kong_headers_put(r, "X-Kong-Proxy-Latency",
                                           value, p - value)
@@ -561,13 +561,13 @@ ngx_http_kong_headers_answered(ngx_http_request_t *r, ngx_uint_t headers)
     ngx_msec_int_t   total;
 
     if (headers & NGX_KONG_H_RESPONSE_LATENCY) {
-        value = ngx_pnalloc(r->pool, NGX_TIME_T_LEN);
+        value = ngx_pnalloc(r->pool, NGX_INT64_LEN);
         if (value == NULL) {
             return NGX_ERROR;
         }
 
         total = ngx_http_kong_headers_total(r);
-        p = ngx_sprintf(value, "%M", (ngx_msec_t) total);
+        p = ngx_http_kong_number(value, total);
 
         if (ngx_http_kong_headers_put(r, "X-Kong-Response-Latency", value,
                                       p - value)

@@ -35,6 +35,15 @@ ngx_kong_authenticate(ngx_http_request_t *r, uint32_t consumer,
 
     if (identifier != NULL) {
         ctx->identifier = *identifier;
+
+    } else if (credential != NULL) {
+        ctx->identifier.data = ngx_pnalloc(r->pool, 37);
+        if (ctx->identifier.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        kong_uuid_text(credential->id, (char *) ctx->identifier.data);
+        ctx->identifier.len = 36;
     }
 
     ngx_kong_clear(r, "x-anonymous-consumer");
@@ -163,4 +172,115 @@ ngx_kong_auth_header(ngx_http_request_t *r, const char *lower,
     ngx_kong_header_in_clear(r, lower, name->len);
 
     return value->len == 0 ? NGX_OK : ngx_kong_header_in_add(r, name, value);
+}
+
+
+const kong_credential_t *
+ngx_kong_credential(ngx_http_request_t *r, kong_credential_kind_t kind,
+    ngx_str_t *key)
+{
+    ngx_http_kong_ctx_t      *ctx;
+    const kong_credential_t  *c;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_kong_module);
+
+    c = kong_credential(&ctx->generation->config->seg, kind,
+                        (const char *) key->data, key->len);
+
+    if (c != NULL && c->expires != 0 && (time_t) c->expires <= ngx_time()) {
+        return NULL;
+    }
+
+    return c;
+}
+
+
+ngx_int_t
+ngx_kong_challenge(ngx_kong_instance_t *in, ngx_pool_t *pool,
+    const char *scheme, ngx_str_t *challenge)
+{
+    ngx_str_t  realm;
+
+    realm = ngx_kong_conf_str(in, "realm");
+
+    if (realm.len == 0) {
+        challenge->data = (u_char *) scheme;
+        challenge->len = ngx_strlen(scheme);
+        return NGX_OK;
+    }
+
+    challenge->data = ngx_pnalloc(pool, ngx_strlen(scheme) + realm.len
+                                        + sizeof(" realm=\"\""));
+    if (challenge->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    challenge->len = ngx_sprintf(challenge->data, "%s realm=\"%V\"", scheme,
+                                 &realm)
+                     - challenge->data;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_kong_basic(ngx_http_request_t *r, const char *scheme, ngx_str_t *user,
+    ngx_str_t *password)
+{
+    u_char           *colon;
+    size_t            len;
+    ngx_str_t         encoded, text;
+    ngx_uint_t        i;
+    ngx_table_elt_t  *h;
+
+    static const ngx_str_t  names[] = {
+        ngx_string("proxy-authorization"),
+        ngx_string("authorization")
+    };
+
+    len = ngx_strlen(scheme);
+
+    for (i = 0; i < 2; i++) {
+        h = ngx_kong_header_in(r, (char *) names[i].data, names[i].len);
+
+        if (h == NULL || h->value.len <= len + 1
+            || ngx_strncasecmp(h->value.data, (u_char *) scheme, len) != 0
+            || h->value.data[len] != ' ')
+        {
+            continue;
+        }
+
+        encoded.data = h->value.data + len;
+        encoded.len = h->value.len - len;
+
+        while (encoded.len != 0 && *encoded.data == ' ') {
+            encoded.data++;
+            encoded.len--;
+        }
+
+        text.data = ngx_pnalloc(r->pool, ngx_base64_decoded_length(encoded.len)
+                                         + 1);
+        if (text.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        if (ngx_decode_base64(&text, &encoded) != NGX_OK) {
+            continue;
+        }
+
+        colon = ngx_strlchr(text.data, text.data + text.len, ':');
+
+        if (colon == NULL || colon == text.data) {
+            continue;
+        }
+
+        user->data = text.data;
+        user->len = colon - text.data;
+        password->data = colon + 1;
+        password->len = text.data + text.len - password->data;
+
+        return NGX_OK;
+    }
+
+    return NGX_DECLINED;
 }

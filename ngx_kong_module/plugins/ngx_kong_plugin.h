@@ -164,13 +164,39 @@ ngx_int_t ngx_kong_body(ngx_http_request_t *r, size_t limit, ngx_str_t *body);
 ngx_int_t ngx_kong_body_set(ngx_http_request_t *r, ngx_str_t *body);
 
 
+/* the largest body that a plugin looks into */
+#define NGX_KONG_BODY_MAX  (8 * 1024 * 1024)
+
+/* an argument in a body of a known type (urlencoded, JSON, multipart), and
+ * out of it; NGX_DECLINED when it is not there */
+ngx_int_t ngx_kong_body_arg(ngx_http_request_t *r, ngx_str_t *body,
+    ngx_str_t *name, ngx_str_t *value);
+ngx_int_t ngx_kong_body_arg_clear(ngx_http_request_t *r, ngx_str_t *name);
+
+/* in an urlencoded string */
+ngx_int_t ngx_kong_form_get(ngx_pool_t *pool, ngx_str_t *args,
+    ngx_str_t *name, ngx_uint_t nth, ngx_str_t *value);
+ngx_int_t ngx_kong_form_clear(ngx_pool_t *pool, ngx_str_t *args,
+    ngx_str_t *name, ngx_str_t *out);
+
+
 /*
  * Authentication.  `consumer` is an index or KONG_NONE, credential may be
  * NULL.  Sets the consumer headers for the upstream; `identifier` is
- * X-Credential-Identifier.
+ * X-Credential-Identifier, NULL for the credential's id.
  */
 ngx_int_t ngx_kong_authenticate(ngx_http_request_t *r, uint32_t consumer,
     const kong_credential_t *credential, ngx_str_t *identifier);
+/* by its key, unless it has expired; NULL when there is none */
+const kong_credential_t *ngx_kong_credential(ngx_http_request_t *r,
+    kong_credential_kind_t kind, ngx_str_t *key);
+/* for prepare(): "<scheme>" or "<scheme> realm=\"<config.realm>\"" */
+ngx_int_t ngx_kong_challenge(ngx_kong_instance_t *in, ngx_pool_t *pool,
+    const char *scheme, ngx_str_t *challenge);
+/* user and password of Proxy-Authorization, else Authorization, with this
+ * scheme; *lower is the header's name.  NGX_DECLINED when there are none */
+ngx_int_t ngx_kong_basic(ngx_http_request_t *r, const char *scheme,
+    ngx_str_t *user, ngx_str_t *password);
 /* the failure of an authentication plugin with config.anonymous: NGX_OK to go
  * on as that consumer, NGX_DECLINED when the plugin must refuse */
 ngx_int_t ngx_kong_anonymous(ngx_http_request_t *r, ngx_kong_run_t *run);

@@ -7,6 +7,10 @@
 #include "ngx_kong_plugin.h"
 
 
+extern const ngx_kong_plugin_t  ngx_kong_key_auth;
+
+
 const ngx_kong_plugin_t *const  ngx_kong_plugins[] = {
+    &ngx_kong_key_auth,
     NULL
 };

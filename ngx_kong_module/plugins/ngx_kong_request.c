@@ -7,9 +7,6 @@
 
 
 static void ngx_kong_args(ngx_http_request_t *r, ngx_str_t *args);
-static u_char *ngx_kong_arg_next(u_char *p, u_char *last, ngx_str_t *name,
-    u_char **value, u_char **end);
-static ngx_uint_t ngx_kong_arg_is(u_char *p, u_char *last, ngx_str_t *name);
 static void ngx_kong_body_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_kong_body_join(ngx_http_request_t *r, size_t limit,
     ngx_str_t *body);
@@ -31,146 +28,31 @@ ngx_int_t
 ngx_kong_arg(ngx_http_request_t *r, ngx_str_t *name, ngx_uint_t nth,
     ngx_str_t *value)
 {
-    u_char     *p, *last, *start, *end, *dst, *src;
-    ngx_str_t   args;
+    ngx_str_t  args;
 
     ngx_kong_args(r, &args);
 
-    p = args.data;
-    last = p + args.len;
-
-    while (p < last) {
-        p = ngx_kong_arg_next(p, last, name, &start, &end);
-
-        if (start == NULL || nth-- != 0) {
-            continue;
-        }
-
-        dst = ngx_pnalloc(r->pool, end - start);
-        if (dst == NULL) {
-            return NGX_ERROR;
-        }
-
-        value->data = dst;
-
-        for (src = start; src < end; src++) {
-            *dst++ = (*src == '+') ? ' ' : *src;
-        }
-
-        src = value->data;
-        end = dst;
-        dst = value->data;
-        ngx_unescape_uri(&dst, &src, end - src, 0);
-        value->len = dst - value->data;
-
-        return NGX_OK;
-    }
-
-    return NGX_DECLINED;
+    return ngx_kong_form_get(r->pool, &args, name, nth, value);
 }
 
 
 ngx_int_t
 ngx_kong_arg_clear(ngx_http_request_t *r, ngx_str_t *name)
 {
-    u_char               *p, *last, *begin, *start, *end, *dst;
     ngx_str_t             args;
     ngx_http_kong_ctx_t  *ctx;
 
     ngx_kong_args(r, &args);
 
-    dst = ngx_pnalloc(r->pool, args.len + 1);
-    if (dst == NULL) {
+    ctx = ngx_http_get_module_ctx(r, ngx_http_kong_module);
+
+    if (ngx_kong_form_clear(r->pool, &args, name, &ctx->args) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_kong_module);
-
     ctx->has_args = 1;
-    ctx->args.data = dst;
-
-    p = args.data;
-    last = p + args.len;
-
-    while (p < last) {
-        begin = p;
-        p = ngx_kong_arg_next(p, last, name, &start, &end);
-
-        if (start != NULL) {
-            continue;
-        }
-
-        if (dst != ctx->args.data) {
-            *dst++ = '&';
-        }
-
-        dst = ngx_cpymem(dst, begin, end - begin);
-    }
-
-    ctx->args.len = dst - ctx->args.data;
 
     return NGX_OK;
-}
-
-
-/*
- * One argument: returns where the next begins; *value is NULL unless the
- * name is the wanted one, *end is the end of this argument.
- */
-static u_char *
-ngx_kong_arg_next(u_char *p, u_char *last, ngx_str_t *name, u_char **value,
-    u_char **end)
-{
-    u_char  *amp, *eq;
-
-    amp = ngx_strlchr(p, last, '&');
-    *end = amp ? amp : last;
-
-    eq = ngx_strlchr(p, *end, '=');
-
-    if (!ngx_kong_arg_is(p, eq ? eq : *end, name)) {
-        *value = NULL;
-
-    } else {
-        *value = eq ? eq + 1 : *end;
-    }
-
-    return amp ? amp + 1 : last;
-}
-
-
-static ngx_uint_t
-ngx_kong_arg_is(u_char *p, u_char *last, ngx_str_t *name)
-{
-    u_char     *n, *end;
-    u_char      ch;
-    ngx_int_t   hex;
-
-    n = name->data;
-    end = n + name->len;
-
-    while (p < last) {
-
-        ch = *p++;
-
-        if (ch == '+') {
-            ch = ' ';
-
-        } else if (ch == '%' && last - p >= 2) {
-            hex = ngx_hextoi(p, 2);
-
-            if (hex != NGX_ERROR) {
-                ch = (u_char) hex;
-                p += 2;
-            }
-        }
-
-        if (n == end || *n++ != ch) {
-            return 0;
-        }
-    }
-
-    return n == end;
 }
 
 

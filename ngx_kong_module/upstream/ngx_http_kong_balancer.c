@@ -550,8 +550,10 @@ ngx_http_kong_balancer_get(ngx_peer_connection_t *pc, void *data)
 {
     ngx_http_kong_peer_t  *kp = data;
 
-    ngx_uint_t         stale;
-    ngx_connection_t  *c;
+    ngx_uint_t            stale;
+    ngx_msec_t            timeout;
+    ngx_connection_t     *c;
+    ngx_http_upstream_t  *u;
 
     pc->cached = 0;
     pc->connection = NULL;
@@ -584,7 +586,15 @@ ngx_http_kong_balancer_get(ngx_peer_connection_t *pc, void *data)
         return NGX_OK;
     }
 
-    c = ngx_http_kong_pool_pop(kp->pool, pc->log);
+    u = kp->request->upstream;
+
+    /* a request without a body is on its way at once */
+
+    timeout = u->request_bufs->next == NULL
+              && !kp->request->request_body_no_buffering
+              ? u->conf->read_timeout : 0;
+
+    c = ngx_http_kong_pool_pop(kp->pool, timeout, pc->log);
 
     if (c == NULL) {
         return NGX_OK;

@@ -275,7 +275,8 @@ ngx_http_kong_pool_free(ngx_http_kong_pool_t *pool)
 
 
 ngx_connection_t *
-ngx_http_kong_pool_pop(ngx_http_kong_pool_t *pool, ngx_log_t *log)
+ngx_http_kong_pool_pop(ngx_http_kong_pool_t *pool, ngx_msec_t timeout,
+    ngx_log_t *log)
 {
     ngx_connection_t      *c;
     ngx_http_kong_item_t  *item;
@@ -298,7 +299,12 @@ ngx_http_kong_pool_pop(ngx_http_kong_pool_t *pool, ngx_log_t *log)
     c->write->log = log;
     c->pool->log = log;
 
-    if (c->read->timer_set) {
+    /* nginx keeps a timer that differs little, as most do under load */
+
+    if (timeout != 0) {
+        ngx_add_timer(c->read, timeout);
+
+    } else if (c->read->timer_set) {
         ngx_del_timer(c->read);
     }
 

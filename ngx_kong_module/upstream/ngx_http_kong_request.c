@@ -693,7 +693,7 @@ ngx_http_kong_head_forwarded(ngx_http_kong_head_t *head, u_char *p)
         p = ngx_http_kong_put_str(p, first[ngx_http_kong_port]->value);
 
     } else {
-        p = ngx_sprintf(p, "%ui", (ngx_uint_t) ctx->port);
+        p = ngx_http_kong_number(p, ctx->port);
     }
 
     p = ngx_http_kong_put(p, CRLF "X-Forwarded-Path: ");
@@ -852,7 +852,8 @@ ngx_http_kong_head_framing(ngx_http_kong_head_t *head, u_char *p)
 
     } else if (r->headers_in.content_length_n >= 0) {
         p = ngx_http_kong_put(p, "Content-Length: ");
-        p = ngx_sprintf(p, "%O" CRLF, r->headers_in.content_length_n);
+        p = ngx_http_kong_number(p, r->headers_in.content_length_n);
+        *p++ = CR; *p++ = LF;
     }
 
     *p++ = CR; *p++ = LF;

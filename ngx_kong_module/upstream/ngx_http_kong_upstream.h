@@ -106,9 +106,12 @@ ngx_ssl_t *ngx_http_kong_tls_get(const ngx_http_kong_tls_settings_t *settings,
 ngx_http_kong_pool_t *ngx_http_kong_pool_get(
     const ngx_http_kong_pool_key_t *key, const ngx_str_t *sni);
 void ngx_http_kong_pool_put(ngx_http_kong_pool_t *pool);
-/* an idle connection, or NULL */
+/*
+ * An idle connection, or NULL.  With a timeout its read timer goes on with
+ * that one, otherwise it is stopped.
+ */
 ngx_connection_t *ngx_http_kong_pool_pop(ngx_http_kong_pool_t *pool,
-    ngx_log_t *log);
+    ngx_msec_t timeout, ngx_log_t *log);
 /* keeps c when it can be used again; NGX_DECLINED: the caller closes it */
 ngx_int_t ngx_http_kong_pool_push(ngx_http_kong_pool_t *pool,
     ngx_connection_t *c, ngx_http_upstream_t *u,

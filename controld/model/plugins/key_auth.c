@@ -41,6 +41,7 @@ const plugin_schema_t  plugin_key_auth = {
         .name = "key-auth",
         .fields = key_auth_fields
     },
+    .implemented = 1,
     .priority = 1250,
     .version = PLUGIN_VERSION
 };
