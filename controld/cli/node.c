@@ -24,6 +24,7 @@
 
 #define NODE_START_TIMEOUT  30.0         /* a large file is read meanwhile */
 #define NODE_PID_TIMEOUT    5.0
+#define NODE_WORKER         "nginx: worker process"
 #define NODE_STEP           0.02
 
 
@@ -33,6 +34,7 @@ static int node_wait_controld(arena_t *a, const conf_t *c, pid_t pid,
     const char **err);
 static int node_serves(arena_t *a, const conf_t *c, pid_t pid);
 static const char *node_last_line(arena_t *a, const char *path);
+static void node_stop_orphans(const char *prefix);
 static int node_is_file(int fd, const char *path);
 
 
@@ -271,6 +273,10 @@ node_stop_all(arena_t *a, const char *prefix, const char **err)
     controld = node_controld(a, prefix);
     rc = 0;
 
+    if (nginx == 0) {
+        node_stop_orphans(prefix);
+    }
+
     /* one after the other would add up the times they take */
     if (controld != 0) {
         (void) kill(controld, SIGTERM);
@@ -292,6 +298,28 @@ node_stop_all(arena_t *a, const char *prefix, const char **err)
     }
 
     return rc;
+}
+
+
+/*
+ * Workers of a master that was killed live on and hold its listeners.  They
+ * are known by the log files that they have open in the prefix.
+ */
+static void
+node_stop_orphans(const char *prefix)
+{
+    pid_t  pid, parent;
+
+    for (pid = 0; process_next(&pid, NODE_WORKER), pid != 0; /* void */ ) {
+        parent = process_parent(pid);
+
+        if (parent > 0 && !(parent > 1 && process_alive(parent, "nginx"))
+            && process_works_in(pid, prefix)
+            && node_stop(pid, SIGTERM, 2) == -1)
+        {
+            (void) node_stop(pid, SIGKILL, 1);
+        }
+    }
 }
 
 

@@ -262,6 +262,53 @@ process_works_in(pid_t pid, const char *dir)
 }
 
 
+int
+process_parent(pid_t pid)
+{
+    int    parent;
+    char   buf[4096], *p;
+
+    if (process_proc(pid, "stat", buf, sizeof(buf)) <= 0) {
+        return -1;
+    }
+
+    /* the name before may hold blanks and parentheses */
+    p = strrchr(buf, ')');
+
+    return (p != NULL && sscanf(p, ") %*c %d", &parent) == 1) ? parent : -1;
+}
+
+
+void
+process_next(pid_t *pid, const char *title)
+{
+    DIR            *proc;
+    char            buf[4096];
+    pid_t           found, next;
+    struct dirent  *e;
+
+    next = 0;
+    proc = opendir("/proc");
+
+    while (proc != NULL && (e = readdir(proc)) != NULL) {
+        found = (pid_t) atoi(e->d_name);
+
+        if (found > *pid && (next == 0 || found < next)
+            && process_proc(found, "cmdline", buf, sizeof(buf)) > 0
+            && strncmp(buf, title, strlen(title)) == 0)
+        {
+            next = found;
+        }
+    }
+
+    if (proc != NULL) {
+        (void) closedir(proc);
+    }
+
+    *pid = next;
+}
+
+
 static ssize_t
 process_proc(pid_t pid, const char *file, char *buf, size_t size)
 {

@@ -24,6 +24,10 @@ pid_t process_pid_read(const char *path);      /* 0 when there is none */
 int process_alive(pid_t pid, const char *word);
 /* its command line names the folder, or it has a file open in it */
 int process_works_in(pid_t pid, const char *dir);
+int process_parent(pid_t pid);                 /* -1 when it is gone */
+/* the next process after *pid in /proc whose command line starts with
+ * `title`; *pid is 0 at first and after the last one */
+void process_next(pid_t *pid, const char *title);
 int process_wait_end(pid_t pid, double seconds);         /* 1 when ended */
 void process_sleep(double seconds);
 double process_now(void);                      /* monotonic seconds */

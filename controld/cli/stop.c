@@ -30,7 +30,7 @@ static void health_controld(cli_t *cli, const char *prefix);
 static const char *
 stop_prefix(cli_t *cli, pid_t *nginx)
 {
-    const char  *prefix;
+    const char  *prefix, *err;
 
     prefix = cli_prefix(cli);
 
@@ -46,8 +46,8 @@ stop_prefix(cli_t *cli, pid_t *nginx)
     *nginx = node_nginx(cli->arena, prefix);
 
     if (*nginx == 0) {
-        /* a daemon without its nginx is no node, but must not stay */
-        (void) stop_daemon(cli, prefix);
+        /* what a killed master left behind is no node, but must not stay */
+        (void) node_stop_all(cli->arena, prefix, &err);
         cli_error("nginx not running in prefix: %s", prefix);
         return NULL;
     }
