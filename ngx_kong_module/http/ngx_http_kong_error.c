@@ -43,6 +43,7 @@ static u_char *ngx_http_kong_error_format(u_char *p, ngx_str_t *template,
     const char *text, u_char *id, size_t id_len);
 static const char *ngx_http_kong_error_text(ngx_http_request_t *r,
     ngx_uint_t status);
+static ngx_uint_t ngx_http_kong_error_is_call(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_kong_error_is_grpc(ngx_str_t *type);
 static ngx_int_t ngx_http_kong_error_accept(ngx_http_request_t *r,
     ngx_str_t *accept);
@@ -158,9 +159,7 @@ ngx_http_kong_error_send(ngx_http_request_t *r, ngx_uint_t status,
 
     ctx->answered = 1;
 
-    if (r->headers_in.content_type != NULL
-        && ngx_http_kong_error_is_grpc(&r->headers_in.content_type->value))
-    {
+    if (ngx_http_kong_error_is_call(r)) {
         rc = ngx_http_kong_error_grpc(r, status, text);
 
     } else {
@@ -178,7 +177,7 @@ ngx_int_t
 ngx_http_kong_error_handler(ngx_http_request_t *r)
 {
     ngx_str_t                   accept, *type;
-    ngx_uint_t                  status, grpc;
+    ngx_uint_t                  status;
     const char                 *text;
     ngx_http_kong_main_conf_t  *mcf;
 
@@ -203,7 +202,6 @@ ngx_http_kong_error_handler(ngx_http_request_t *r)
 
     type = r->headers_in.content_type ? &r->headers_in.content_type->value
                                       : NULL;
-    grpc = type != NULL && ngx_http_kong_error_is_grpc(type);
 
     if (accept.len == 0) {
 
@@ -216,7 +214,7 @@ ngx_http_kong_error_handler(ngx_http_request_t *r)
         accept = *type;
     }
 
-    if (grpc) {
+    if (ngx_http_kong_error_is_call(r)) {
         return ngx_http_kong_error_grpc(r, status, text);
     }
 
@@ -497,6 +495,17 @@ ngx_http_kong_error_text(ngx_http_request_t *r, ngx_uint_t status)
                         "The upstream server responded with %ui%Z", status);
 
     return (const char *) p;
+}
+
+
+/* gRPC needs HTTP/2; what only says that it is gRPC gets a body */
+
+static ngx_uint_t
+ngx_http_kong_error_is_call(ngx_http_request_t *r)
+{
+    return r->http_version == NGX_HTTP_VERSION_20
+           && r->headers_in.content_type != NULL
+           && ngx_http_kong_error_is_grpc(&r->headers_in.content_type->value);
 }
 
 
