@@ -31,7 +31,7 @@ MODULE_FILES  := $(wildcard ngx_kong_module/config ngx_kong_module/*.[ch] \
                             ngx_kong_module/*/*.[ch])
 
 PACKAGES := libpq yaml-0.1 libcjson libcurl libevent libcares \
-            openssl libpcre2-8 libxxhash lua5.1
+            openssl libpcre2-8 libxxhash luajit
 
 ifeq ($(filter help clean style install-deps,$(MAKECMDGOALS)),)
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
