@@ -16,6 +16,7 @@
 #include <strings.h>
 #include <time.h>
 #include <uthash.h>
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "../log.h"
