@@ -34,6 +34,8 @@
 #define ADMIN_JSON          "application/json; charset=utf-8"
 
 
+typedef char sun_path_t[sizeof(((struct sockaddr_un *) 0)->sun_path)];
+
 struct admin_s {
     struct event_base      *base;
     struct evhttp          *http;
@@ -175,8 +177,7 @@ static int
 admin_listen(admin_t *a, const char *path, const char **err)
 {
     int                     fd, rc;
-    char                    folder[sizeof(((struct sockaddr_un *) 0)->sun_path)];
-    char                   *slash;
+    char                   *slash, folder[sizeof(sun_path_t)];
     struct stat             st;
     struct sockaddr_un      sun;
     struct evconnlistener  *listener;

@@ -269,7 +269,7 @@ file_event(evutil_socket_t fd, short what, void *data)
     unsigned                     wait, shortest;
     const struct inotify_event  *ev;
 
-    char  buf[8192] __attribute__((aligned(__alignof__(struct inotify_event))));
+    _Alignas(struct inotify_event) char  buf[8192];
 
     (void) what;
 
