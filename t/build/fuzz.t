@@ -7,6 +7,8 @@ use warnings;
 use KongTest;
 use Test::More;
 
+plan_skip('the fuzz targets have sanitizers of their own') if sanitized();
+
 my $seconds = $ENV{KONG_TEST_FUZZ_SECONDS} || 10;
 my @sources = sort glob(top() . '/t/fuzz/fuzz_*.c');
 

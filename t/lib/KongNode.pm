@@ -215,10 +215,16 @@ sub note_processes
 
     for my $path (glob('/proc/[0-9]*/cmdline')) {
         my $text = slurp($path);
-        next if !defined $text || index($text, $self->{prefix}) < 0;
+        next if !defined $text || $text !~ /nginx|kong|controld/;
 
         my ($pid) = $path =~ m{/proc/(\d+)/};
-        push @roots, $pid if $pid != $$ && $text =~ /nginx|kong|controld/;
+        next if $pid == $$;
+
+        # a worker whose master is dead is known by its open log only
+        push @roots, $pid if index($text, $self->{prefix}) >= 0
+            || ($text =~ /^nginx: /
+                && grep { index(readlink($_) || '', "$self->{prefix}/") == 0 }
+                   glob("/proc/$pid/fd/*"));
     }
 
     my %all = descendants(@roots);
@@ -242,6 +248,9 @@ sub kill_all
 
     for (1 .. 20) {
         my @pids = $self->running or last;
+
+        # a stopped master replaces no worker
+        kill('STOP', grep { defined } $self->master, $self->controld);
         kill('KILL', @pids);
         nap(0.05);
     }
