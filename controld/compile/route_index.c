@@ -11,6 +11,7 @@
 
 #include "route_rank.h"
 #include "route_rules.h"
+#include "route_switch.h"
 #include "route_trie.h"
 #include "../../ngx_kong_module/snapshot/kong_index.h"
 
@@ -45,6 +46,7 @@ typedef struct {
 
     rules_builder_t      rb;
     uint32_t            *numbers;
+    uint32_t            *owner;      /* rule, by the number of its rules */
     bytes_t              out;
 } index_builder_t;
 
@@ -100,6 +102,7 @@ route_index_build(const route_rule_t *rules, size_t n, route_index_t *out,
     free(ib.table);
     free(ib.items);
     free(ib.sorted);
+    free(ib.owner);
 
     if (rc == 0) {
         out->index = ib.out.data;
@@ -168,9 +171,11 @@ index_allocate(index_builder_t *ib)
     ib->table = calloc(ib->n_table, sizeof(uint32_t));
     ib->items = malloc((ib->n_items + 1) * sizeof(trie_item_t));
     ib->numbers = calloc(ib->n_rules + 1, sizeof(uint32_t));
+    ib->owner = malloc((ib->n_rules + 1) * sizeof(uint32_t));
 
     if (ib->ranks == NULL || ib->hosts == NULL || ib->table == NULL
         || ib->items == NULL || ib->numbers == NULL
+        || ib->owner == NULL
         || rules_init(&ib->rb, ib->rules, ib->n_rules) != 0)
     {
         return -1;
@@ -195,6 +200,10 @@ index_items(index_builder_t *ib)
     for (i = 0; i < ib->n_rules; i++) {
         rules_add(&ib->rb, &ib->rules[i], &set);
         ib->numbers[i] = set.number;
+
+        if (set.number != 0) {
+            ib->owner[set.number - 1] = (uint32_t) i;
+        }
 
         if (index_rule_items(ib, &ib->rules[i], &entry, &set) != 0) {
             ib->bad = i;
@@ -453,8 +462,13 @@ index_write_tries(index_builder_t *ib, size_t max)
     index_host_t   *h;
     kong_bucket_t   b;
     trie_builder_t  tb;
+    switch_source_t source;
 
-    rc = trie_init(&tb, &ib->out, max);
+    source.rules = ib->rules;
+    source.owner = ib->owner;
+    source.conds = &ib->rb.conds;
+
+    rc = trie_init(&tb, &ib->out, max, &source);
 
     for (i = 0, start = 0; i < ib->n_hosts && rc == 0; i++) {
         h = &ib->hosts[i];

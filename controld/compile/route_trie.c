@@ -8,18 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "route_switch.h"
 #include "route_trie.h"
 #include "../../ngx_kong_module/snapshot/kong_index.h"
 
 
 #define TRIE_CHUNK    7         /* bytes of a key compared at once */
-#define TRIE_ENDED    8         /* low byte of a chunk: more bytes follow */
+#define TRIE_ENDED    8         /* low byte of a chunk, which says how many
+                                   bytes were left: more follow */
 #define TRIE_SMALL    24        /* ranges sorted by insertion */
-
-struct trie_elt_s {
-    uint64_t            chunk;  /* the bytes, then how many were left */
-    const trie_item_t  *item;
-};
 
 typedef struct {
     uint32_t            start;
@@ -40,11 +37,13 @@ static void trie_put_fan(bytes_t *out, const trie_kid_t *kids, size_t n);
 
 
 int
-trie_init(trie_builder_t *tb, bytes_t *out, size_t max)
+trie_init(trie_builder_t *tb, bytes_t *out, size_t max,
+    const switch_source_t *source)
 {
     memset(tb, 0, sizeof(trie_builder_t));
 
     tb->out = out;
+    tb->source = source;
     tb->elts = malloc((max ? max : 1) * sizeof(trie_elt_t));
 
     return (tb->elts == NULL) ? -1 : 0;
@@ -316,8 +315,9 @@ trie_node(trie_builder_t *tb, size_t lo, size_t hi, uint32_t depth,
     unsigned level)
 {
     int                 rc;
-    size_t              i, base, n, mid, links, end;
-    uint32_t            label;
+    size_t              i, base, n, own, mid, links, end;
+    uint32_t            label, name;
+    switch_t            sw;
     bytes_t            *out;
     trie_kid_t         *kids;
     const trie_elt_t   *e;
@@ -345,10 +345,18 @@ trie_node(trie_builder_t *tb, size_t lo, size_t hi, uint32_t depth,
     base = tb->kids.size;
     n = (mid < hi) ? trie_children(tb, mid, hi, depth + label) : 0;
 
-    bytes_put32(out, kong_node_word(label, n, (mid - lo < KONG_TRIE_MANY)
-                                              ? mid - lo : KONG_TRIE_MANY));
-    if (mid - lo >= KONG_TRIE_MANY) {
-        bytes_put32(out, (uint32_t) (mid - lo));
+    switch_choose(tb->source, e + lo, mid - lo, &sw);
+    own = mid - lo;
+
+    for (i = lo; i < mid && sw.n != 0; i++) {
+        own -= (switch_header(tb->source, &sw, e[i].item, &name) != NULL);
+    }
+
+    bytes_put32(out, kong_node_word(label, n, sw.n != 0,
+                                    (own < KONG_TRIE_MANY)
+                                    ? own : KONG_TRIE_MANY));
+    if (own >= KONG_TRIE_MANY) {
+        bytes_put32(out, (uint32_t) own);
     }
 
     bytes_put(out, first->key + depth, label);
@@ -366,8 +374,16 @@ trie_node(trie_builder_t *tb, size_t lo, size_t hi, uint32_t depth,
     (void) bytes_add(out, n * sizeof(uint32_t));
 
     for (i = lo; i < mid; i++) {
-        bytes_put32(out, e[i].item->rank);
-        bytes_put32(out, e[i].item->target);
+        if (sw.n == 0 || switch_header(tb->source, &sw, e[i].item, &name)
+                         == NULL)
+        {
+            bytes_put32(out, e[i].item->rank);
+            bytes_put32(out, e[i].item->target);
+        }
+    }
+
+    if (sw.n != 0) {
+        switch_write(tb->source, &sw, e + lo, mid - lo, out);
     }
 
     for (i = 0; i < n && !out->failed; i++) {

@@ -17,10 +17,17 @@ typedef struct {
     uint32_t            bucket;
 } trie_item_t;
 
-typedef struct trie_elt_s  trie_elt_t;
+/* an item being sorted; the chunk is private to route_trie.c */
+typedef struct {
+    uint64_t            chunk;
+    const trie_item_t  *item;
+} trie_elt_t;
+
+typedef struct switch_source_s  switch_source_t;
 
 typedef struct {
     bytes_t            *out;
+    const switch_source_t *source;
     trie_elt_t         *elts;        /* room for the largest trie */
     bytes_t             kids;        /* children of the nodes under way */
     const trie_item_t  *bad;         /* set when the trie is too deep */
@@ -28,7 +35,8 @@ typedef struct {
 
 
 /* max: items of the largest trie.  0 or -1, out of memory */
-int trie_init(trie_builder_t *tb, bytes_t *out, size_t max);
+int trie_init(trie_builder_t *tb, bytes_t *out, size_t max,
+    const switch_source_t *source);
 /* appends the trie of n > 0 items to *out.  -1: tb->bad is too deep */
 int trie_build(trie_builder_t *tb, const trie_item_t *items, size_t n);
 void trie_release(trie_builder_t *tb);

@@ -16,6 +16,7 @@ typedef struct {
     uint64_t               pos;
     uint32_t               n_conds;
     uint32_t               n_rules;
+    uint64_t               budget;   /* steps in tables of slots */
 } verify_t;
 
 /* a node under way: where its next link is, and how many are left */
@@ -33,7 +34,12 @@ static kong_segment_rc_t kong_verify_trie(verify_t *v);
 static kong_segment_rc_t kong_verify_node(verify_t *v, verify_frame_t *f);
 static kong_segment_rc_t kong_verify_fan(const uint8_t *fan, uint32_t n);
 static kong_segment_rc_t kong_verify_cands(verify_t *v, uint32_t n);
-static kong_segment_rc_t kong_verify_bucket(verify_t *v, uint64_t *budget);
+static kong_segment_rc_t kong_verify_switch(verify_t *v);
+static kong_segment_rc_t kong_verify_list(verify_t *v,
+    const kong_switch_t *sw, const kong_index_slot_t *slots);
+static int kong_verify_slot(verify_t *v, const kong_index_slot_t *slots,
+    uint32_t n_slots, uint64_t hash, uint32_t pos);
+static kong_segment_rc_t kong_verify_bucket(verify_t *v);
 
 
 kong_segment_rc_t
@@ -245,7 +251,6 @@ static kong_segment_rc_t
 kong_verify_index(verify_t *v)
 {
     uint32_t                  i, n;
-    uint64_t                  budget;
     kong_segment_rc_t         rc;
     const kong_index_t       *head;
     const kong_index_slot_t  *slots;
@@ -273,6 +278,10 @@ kong_verify_index(verify_t *v)
         return KONG_SEGMENT_LAYOUT;
     }
 
+    /* what honest tables need by far: crafted ones cannot cost more */
+
+    v->budget = 8 * (v->size + 64);
+
     if (head->root != 0) {
         if (head->root != v->pos) {
             return KONG_SEGMENT_OFFSET;
@@ -285,12 +294,8 @@ kong_verify_index(verify_t *v)
         }
     }
 
-    /* what an honest table needs by far: a crafted one cannot cost more */
-
-    budget = 64 * ((uint64_t) head->n_slots + 64);
-
     for (i = 0; i < head->n_hosts; i++) {
-        rc = kong_verify_bucket(v, &budget);
+        rc = kong_verify_bucket(v);
 
         if (rc != KONG_SEGMENT_OK) {
             return rc;
@@ -306,9 +311,9 @@ kong_verify_index(verify_t *v)
  * slots as buckets, so then no slot points anywhere else.
  */
 static kong_segment_rc_t
-kong_verify_bucket(verify_t *v, uint64_t *budget)
+kong_verify_bucket(verify_t *v)
 {
-    uint32_t                  i, pos;
+    uint32_t                  pos;
     uint64_t                  hash;
     const uint8_t            *host;
     const kong_index_t       *head;
@@ -332,23 +337,37 @@ kong_verify_bucket(verify_t *v, uint64_t *budget)
     slots = (const kong_index_slot_t *) (head + 1);
 
     hash = kong_host_hash(b->kind, (const char *) host, b->len);
-    i = kong_host_slot(hash, head->n_slots);
 
-    while (slots[i].bucket != pos) {
-        if (slots[i].bucket == 0 || (*budget)-- == 0) {
-            return KONG_SEGMENT_OFFSET;
-        }
-
-        if (++i == head->n_slots) {
-            i = 0;
-        }
-    }
-
-    if (slots[i].hash != (uint32_t) hash) {
+    if (!kong_verify_slot(v, slots, head->n_slots, hash, pos)) {
         return KONG_SEGMENT_OFFSET;
     }
 
     return kong_verify_trie(v);
+}
+
+
+/* does a search for this hash come to the slot that points to pos? */
+static int
+kong_verify_slot(verify_t *v, const kong_index_slot_t *slots,
+    uint32_t n_slots, uint64_t hash, uint32_t pos)
+{
+    uint32_t  i;
+
+    i = kong_host_slot(hash, n_slots);
+
+    while (slots[i].bucket != pos) {
+        if (slots[i].bucket == 0 || v->budget == 0) {
+            return 0;
+        }
+
+        v->budget--;
+
+        if (++i == n_slots) {
+            i = 0;
+        }
+    }
+
+    return slots[i].hash == (uint32_t) hash;
 }
 
 
@@ -400,8 +419,9 @@ kong_verify_trie(verify_t *v)
 static kong_segment_rc_t
 kong_verify_node(verify_t *v, verify_frame_t *f)
 {
-    uint32_t        w, cands;
-    const uint8_t  *p, *fan;
+    uint32_t            w, cands;
+    const uint8_t      *p, *fan;
+    kong_segment_rc_t   rc;
 
     p = kong_verify_take(v, sizeof(uint32_t));
 
@@ -437,7 +457,90 @@ kong_verify_node(verify_t *v, verify_frame_t *f)
         return KONG_SEGMENT_OFFSET;
     }
 
-    return kong_verify_cands(v, cands);
+    rc = kong_verify_cands(v, cands);
+
+    if (rc == KONG_SEGMENT_OK && kong_node_switch(w)) {
+        rc = kong_verify_switch(v);
+    }
+
+    return rc;
+}
+
+
+/* as with the hosts: every list is found under its own value */
+static kong_segment_rc_t
+kong_verify_switch(verify_t *v)
+{
+    uint32_t                  i, n;
+    kong_segment_rc_t         rc;
+    const kong_switch_t      *sw;
+    const kong_index_slot_t  *slots;
+
+    sw = (const void *) kong_verify_take(v, sizeof(kong_switch_t));
+
+    if (sw == NULL) {
+        return KONG_SEGMENT_OFFSET;
+    }
+
+    for (i = 0; i < sw->n_names; i++) {
+        if (!kong_verify_str(v)) {
+            return KONG_SEGMENT_OFFSET;
+        }
+    }
+
+    slots = (const void *) kong_verify_take(v, (uint64_t) sw->n_slots
+                                               * sizeof(kong_index_slot_t));
+    if (slots == NULL) {
+        return KONG_SEGMENT_OFFSET;
+    }
+
+    for (n = 0, i = 0; i < sw->n_slots; i++) {
+        n += (slots[i].bucket != 0);
+    }
+
+    if (n != sw->n_lists || n >= sw->n_slots) {
+        return KONG_SEGMENT_OFFSET;
+    }
+
+    for (i = 0; i < sw->n_lists; i++) {
+        rc = kong_verify_list(v, sw, slots);
+
+        if (rc != KONG_SEGMENT_OK) {
+            return rc;
+        }
+    }
+
+    return KONG_SEGMENT_OK;
+}
+
+
+static kong_segment_rc_t
+kong_verify_list(verify_t *v, const kong_switch_t *sw,
+    const kong_index_slot_t *slots)
+{
+    uint32_t                   pos;
+    uint64_t                   hash;
+    const uint8_t             *p;
+    const kong_switch_list_t  *list;
+
+    pos = (uint32_t) v->pos;
+    list = (const void *) kong_verify_take(v, sizeof(kong_switch_list_t));
+    p = v->base + v->pos;
+
+    if (list == NULL || list->name >= sw->n_names || !kong_verify_str(v)
+        || kong_u32(p) > KONG_SWITCH_VALUE_MAX)
+    {
+        return KONG_SEGMENT_OFFSET;
+    }
+
+    hash = kong_switch_hash(list->name, (const char *) p + sizeof(uint32_t),
+                            kong_u32(p));
+
+    if (!kong_verify_slot(v, slots, sw->n_slots, hash, pos)) {
+        return KONG_SEGMENT_OFFSET;
+    }
+
+    return kong_verify_cands(v, list->n);
 }
 
 

@@ -23,7 +23,7 @@
 #define KONG_TRIE_LABEL_MAX   255
 #define KONG_TRIE_SPARSE_MAX  16      /* children found by their bytes; more
                                          of them by a bitmap */
-#define KONG_TRIE_MANY        0x7fffu /* candidates: the number follows */
+#define KONG_TRIE_MANY        0x3fffu /* candidates: the number follows */
 
 typedef enum {
     KONG_HOST_PLAIN = 0,
@@ -97,10 +97,30 @@ typedef struct {
 /* a trie node's first word */
 #define kong_node_label(w)     ((w) & 0xff)
 #define kong_node_children(w)  (((w) >> 8) & 0x1ff)
-#define kong_node_cands(w)     ((w) >> 17)
-#define kong_node_word(label, children, cands)                              \
+#define kong_node_switch(w)    ((w) & 0x20000u)
+#define kong_node_cands(w)     ((w) >> 18)
+#define kong_node_word(label, children, has_switch, cands)                  \
     ((uint32_t) (label) | (uint32_t) (children) << 8                        \
-     | (uint32_t) (cands) << 17)
+     | ((has_switch) ? 0x20000u : 0) | (uint32_t) (cands) << 18)
+
+/*
+ * Behind the candidates of a node that has many of them: further candidates
+ * by the value of a header.  The names, a table of slots and the lists
+ * follow; see docs.
+ */
+typedef struct {
+    uint32_t  n_names;
+    uint32_t  n_slots;
+    uint32_t  n_lists;
+} kong_switch_t;
+
+/* name, number of candidates; then the value (a counted string) and they */
+typedef struct {
+    uint32_t  name;
+    uint32_t  n;
+} kong_switch_list_t;
+
+#define KONG_SWITCH_VALUE_MAX  255    /* longer values are not switched on */
 
 
 static inline uint64_t
@@ -114,6 +134,14 @@ static inline uint32_t
 kong_host_slot(uint64_t hash, uint32_t n_slots)
 {
     return (uint32_t) (((hash >> 32) * n_slots) >> 32);
+}
+
+
+/* the value in lower case; name is its number in the switch */
+static inline uint64_t
+kong_switch_hash(uint32_t name, const char *value, size_t len)
+{
+    return XXH3_64bits_withSeed(value, len, 16 + name);
 }
 
 

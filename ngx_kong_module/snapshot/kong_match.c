@@ -41,6 +41,9 @@ static void match_hosts(match_ctx_t *ctx, const kong_index_t *index);
 static void match_host(match_ctx_t *ctx, const kong_index_t *index,
     kong_host_kind_t kind, const char *host, size_t len);
 static void match_trie(match_ctx_t *ctx, const uint8_t *node);
+static void match_push(match_ctx_t *ctx, const uint8_t *cands, uint32_t n,
+    uint32_t depth);
+static void match_switch(match_ctx_t *ctx, const uint8_t *p, uint32_t depth);
 static void match_run(match_ctx_t *ctx);
 static int match_cond(match_ctx_t *ctx, const kong_cond_t *cond,
     uint32_t depth);
@@ -260,15 +263,12 @@ match_trie(match_ctx_t *ctx, const uint8_t *node)
         p = fan + kong_fan_size(n);
 
         if (cands != 0) {
-            if (ctx->n == MATCH_LISTS) {
-                match_run(ctx);
-            }
+            match_push(ctx, p + n * sizeof(uint32_t), cands, depth);
+        }
 
-            i = ctx->n++;
-            ctx->lists[i].pos = (const kong_cand_t *) (const void *)
-                                (p + n * sizeof(uint32_t));
-            ctx->lists[i].end = ctx->lists[i].pos + cands;
-            ctx->lists[i].depth = depth;
+        if (kong_node_switch(w)) {
+            match_switch(ctx, p + n * sizeof(uint32_t)
+                              + cands * sizeof(kong_cand_t), depth);
         }
 
         if (left == 0 || n == 0) {
@@ -284,6 +284,120 @@ match_trie(match_ctx_t *ctx, const uint8_t *node)
         node = ctx->seg->index + kong_u32(p + i * sizeof(uint32_t));
         depth++;
         left--;
+    }
+}
+
+
+static inline void
+match_push(match_ctx_t *ctx, const uint8_t *cands, uint32_t n,
+    uint32_t depth)
+{
+    match_list_t  *l;
+
+    if (ctx->n == MATCH_LISTS) {
+        match_run(ctx);
+    }
+
+    l = &ctx->lists[ctx->n++];
+    l->pos = (const kong_cand_t *) (const void *) cands;
+    l->end = l->pos + n;
+    l->depth = depth;
+}
+
+
+/* a counted string: u32 length, bytes, padding */
+static inline kong_str_t
+match_str(const uint8_t **p)
+{
+    kong_str_t  s;
+
+    s.len = kong_u32(*p);
+    s.data = (const char *) *p + sizeof(uint32_t);
+    *p += sizeof(uint32_t) + kong_pad4((uint32_t) s.len);
+
+    return s;
+}
+
+
+/* the list for this value of the switch's header `name` */
+static void
+match_switch_value(match_ctx_t *ctx, const kong_switch_t *sw,
+    const kong_index_slot_t *slots, uint32_t name, const kong_str_t *value,
+    uint32_t depth)
+{
+    char                       text[KONG_SWITCH_VALUE_MAX];
+    size_t                     i;
+    uint64_t                   hash;
+    kong_str_t                 key;
+    const uint8_t             *p;
+    const kong_switch_list_t  *list;
+
+    if (value->len > sizeof(text)) {
+        return;
+    }
+
+    for (i = 0; i < value->len; i++) {
+        text[i] = value->data[i];
+
+        if (text[i] >= 'A' && text[i] <= 'Z') {
+            text[i] |= 0x20;
+        }
+    }
+
+    hash = kong_switch_hash(name, text, value->len);
+    i = kong_host_slot(hash, sw->n_slots);
+
+    while (slots[i].bucket != 0) {
+
+        if (slots[i].hash == (uint32_t) hash) {
+            p = ctx->seg->index + slots[i].bucket;
+            list = (const kong_switch_list_t *) (const void *) p;
+            p += sizeof(kong_switch_list_t);
+            key = match_str(&p);
+
+            if (list->name == name && key.len == value->len
+                && memcmp(key.data, text, key.len) == 0)
+            {
+                match_push(ctx, p, list->n, depth);
+                return;
+            }
+        }
+
+        if (++i == sw->n_slots) {
+            i = 0;
+        }
+    }
+}
+
+
+/* every value that the request has of the switch's headers */
+static void
+match_switch(match_ctx_t *ctx, const uint8_t *p, uint32_t depth)
+{
+    uint32_t              i;
+    unsigned              nth;
+    kong_str_t            name, value;
+    const uint8_t        *slots;
+    const kong_switch_t  *sw;
+
+    sw = (const kong_switch_t *) (const void *) p;
+    p += sizeof(kong_switch_t);
+    slots = p;
+
+    for (i = 0; i < sw->n_names; i++) {
+        (void) match_str(&slots);
+    }
+
+    for (i = 0; i < sw->n_names; i++) {
+        name = match_str(&p);
+
+        for (nth = 0;
+             ctx->req->header(ctx->req->data, &name, nth, &value);
+             nth++)
+        {
+            match_switch_value(ctx, sw, (const kong_index_slot_t *)
+                               (const void *) slots, i, &value, depth);
+        }
     }
 }
 
@@ -426,20 +540,6 @@ match_path_regex(match_ctx_t *ctx, uint32_t regex)
     }
 
     return end;
-}
-
-
-/* a counted string of the rules: u32 length, bytes, padding */
-static inline kong_str_t
-match_str(const uint8_t **p)
-{
-    kong_str_t  s;
-
-    s.len = kong_u32(*p);
-    s.data = (const char *) *p + sizeof(uint32_t);
-    *p += sizeof(uint32_t) + kong_pad4((uint32_t) s.len);
-
-    return s;
 }
 
 

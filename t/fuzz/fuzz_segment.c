@@ -34,7 +34,9 @@ static const kong_str_t  methods[] = { STR("GET"), STR("BREW") };
 static const kong_str_t  values[] = { STR("v1"), STR("~*^v[2-9]$") };
 static const route_header_t  headers[] = { { STR("x-version"), values, 2 } };
 
-static const route_rule_t  rules[] = {
+#define MANY   16
+
+static route_rule_t    rules[3 + MANY] = {
     { .route = 0, .hosts = hosts, .n_hosts = 3, .has_hosts = 1,
       .paths = paths, .n_paths = 4 },
     { .route = 1, .paths = paths, .n_paths = 4, .methods = methods,
@@ -51,6 +53,8 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
     size_t                  bad;
     writer_t                w;
     const char             *dir, *err;
+    kong_str_t              many[MANY];
+    route_header_t          by[MANY];
     kong_route_t           *r;
     segment_buf_t           buf;
     kong_segment_header_t   head;
@@ -65,16 +69,35 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
     }
 
     memset(&head, 0, sizeof(head));
-    head.n_routes = 3;
+    head.n_routes = 3 + MANY;
+
+    /* told apart by a header: they make a switch */
+
+    for (bad = 0; bad < MANY; bad++) {
+        many[bad].data = "abcdefghijklmnopq" + bad;
+        many[bad].len = 1;
+        by[bad].name.data = "x-many";
+        by[bad].name.len = 6;
+        by[bad].values = &many[bad];
+        by[bad].n_values = 1;
+        rules[3 + bad].headers = &by[bad];
+        rules[3 + bad].n_headers = 1;
+        rules[3 + bad].route = (uint32_t) (3 + bad);
+    }
+
     writer_init(&w, KONG_SEGMENT_CONFIG);
-    r = writer_records(&w, KONG_SECTION_ROUTES, 3, sizeof(*r));
+    r = writer_records(&w, KONG_SECTION_ROUTES, 3 + MANY, sizeof(*r));
 
     if (r != NULL) {
         r[0].name = writer_string(&w, "r0", 2);
-        r[0].service = r[1].service = r[2].service = KONG_NONE;
+
+        for (bad = 0; bad < 3 + MANY; bad++) {
+            r[bad].service = KONG_NONE;
+        }
     }
 
-    if (r == NULL || route_section_write(&w, r, rules, 3, &bad, &err) != 0
+    if (r == NULL
+        || route_section_write(&w, r, rules, 3 + MANY, &bad, &err) != 0
         || writer_finish(&w, &head, &buf) != 0)
     {
         abort();
@@ -101,11 +124,13 @@ fuzz_header(void *data, const kong_str_t *name, unsigned nth,
 {
     (void) data;
 
-    if (name->len == 0 || nth != 0) {
+    static const kong_str_t  seen[] = { STR("v1"), STR("C") };
+
+    if (name->len == 0 || nth >= 2) {
         return 0;
     }
 
-    *value = values[0];
+    *value = seen[nth];
 
     return 1;
 }

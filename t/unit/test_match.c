@@ -540,7 +540,7 @@ static const char *const  req_names[] = { "x-a", "x-b", "x-c", "x-d" };
 
 
 static void
-random_rule(unsigned i)
+random_rule(unsigned i, unsigned crowd)
 {
     unsigned       j, k;
     route_rule_t  *r;
@@ -575,17 +575,27 @@ random_rule(unsigned i)
     r->n_snis = rnd(6) ? 0 : 1 + rnd(2);
     r->n_headers = rnd(4) ? 0 : 1 + rnd(3);
 
+    if (crowd) {
+
+        /* many at one node, told apart by headers */
+
+        r->n_hosts = r->has_hosts = 0;
+        r->n_paths = rnd(2);
+        r->n_headers = rnd(8) ? 1 + rnd(2) : 0;
+    }
+
     for (j = 0; j < MAX_LIST; j++) {
         s->hosts[j] = str(PICK(hosts));
         s->paths[j] = str(PICK(paths));
         s->methods[j] = str(PICK(methods));
         s->snis[j] = str(PICK(snis));
-        s->headers[j].name = str(names[j % 3]);
+        s->headers[j].name = str(names[(j + (crowd ? rnd(2) : 0)) % 3]);
         s->headers[j].values = s->values[j];
         s->headers[j].n_values = 1 + rnd(3);
 
         for (k = 0; k < MAX_LIST; k++) {
-            s->values[j][k] = str(PICK(values));
+            s->values[j][k] = (crowd && rnd(16)) ? str(values[rnd(3)])
+                                                 : str(PICK(values));
         }
     }
 }
@@ -642,7 +652,7 @@ test_random(void **state)
         n = rnd(MAX_ROUTES + 1);
 
         for (j = 0, n_naive = 0; j < n; j++) {
-            random_rule(j);
+            random_rule(j, i % 3 == 0);
             naive_split(&rules[j]);
         }
 

@@ -49,19 +49,24 @@ static const route_rule_t  rules[] = {
 };
 
 #define RULES  (sizeof(rules) / sizeof(rules[0]))
+#define WIDE   40
 
 /* XXH3-64 of the segment that test_golden() builds */
-#define GOLDEN_CHECKSUM  0x3e9bf4da67d5dd7full
+#define GOLDEN_CHECKSUM  0xc4a6742dd889e5dfull
 
 
+static kong_str_t      values_many[WIDE];
+static route_header_t  headers_many[WIDE];
+
+
+/* nodes with many children, and with many candidates */
 static void
-add_wide(writer_t *w, kong_route_t *routes, route_rule_t *all,
-    kong_str_t *paths, size_t n)
+add_wide(kong_route_t *routes, route_rule_t *all, kong_str_t *paths)
 {
     size_t       i;
     static char  text[64][4];
 
-    for (i = 0; i < n; i++) {
+    for (i = 0; i < WIDE; i++) {
         text[i][0] = '/';
         text[i][1] = (char) ('0' + i);
         paths[i].data = text[i];
@@ -72,9 +77,21 @@ add_wide(writer_t *w, kong_route_t *routes, route_rule_t *all,
         all[RULES + i].paths = &paths[i];
         all[RULES + i].n_paths = 1;
         routes[RULES + i].service = KONG_NONE;
-    }
 
-    (void) w;
+        /* every other one at the root, told apart by a header */
+
+        if (i % 2 == 0) {
+            values_many[i].data = text[i] + 1;
+            values_many[i].len = 1;
+            headers_many[i].name.data = "X-Many";
+            headers_many[i].name.len = 6;
+            headers_many[i].values = &values_many[i];
+            headers_many[i].n_values = 1;
+            all[RULES + i].headers = &headers_many[i];
+            all[RULES + i].n_headers = 1;
+            all[RULES + i].n_paths = 0;
+        }
+    }
 }
 
 
@@ -84,9 +101,9 @@ build(segment_buf_t *buf)
     size_t                 i, bad;
     writer_t               w;
     const char            *err;
-    kong_str_t             paths[20];
+    kong_str_t             paths[WIDE];
     kong_route_t          *r;
-    route_rule_t           all[RULES + 20];
+    route_rule_t           all[RULES + WIDE];
     kong_service_t        *s;
     kong_address_t        *to;
     kong_endpoint_t       *e;
@@ -101,9 +118,9 @@ build(segment_buf_t *buf)
     s->host_header = writer_string(&w, "127.0.0.1:8", 11);
     s->client_certificate = KONG_NONE;
 
-    r = writer_records(&w, KONG_SECTION_ROUTES, RULES + 20, sizeof(*r));
+    r = writer_records(&w, KONG_SECTION_ROUTES, RULES + WIDE, sizeof(*r));
     memcpy(all, rules, sizeof(rules));
-    add_wide(&w, r, all, paths, 20);
+    add_wide(r, all, paths);
 
     for (i = 0; i < RULES; i++) {
         memcpy(r[i].id, rules[i].id, 16);
@@ -119,10 +136,10 @@ build(segment_buf_t *buf)
     e[1].error = KONG_ENDPOINT_UNKNOWN;
     to[0].port = 80;
 
-    assert_int_equal(route_section_write(&w, r, all, RULES + 20, &bad, &err),
+    assert_int_equal(route_section_write(&w, r, all, RULES + WIDE, &bad, &err),
                      0);
 
-    head.n_routes = RULES + 20;
+    head.n_routes = RULES + WIDE;
     head.n_services = 1;
     head.generation = 7;
     assert_int_equal(writer_finish(&w, &head, buf), 0);
@@ -134,11 +151,11 @@ static int
 header_cb(void *data, const kong_str_t *name, unsigned nth,
     kong_str_t *value)
 {
-    static const kong_str_t  seen[] = { STR("v3"), STR("V1") };
+    static const kong_str_t  seen[] = { STR("v3"), STR("V1"), STR("6") };
 
     (void) data;
 
-    if (name->len == 0 || nth >= 2) {
+    if (name->len == 0 || nth >= 3) {
         return 0;
     }
 
@@ -433,7 +450,7 @@ test_golden(void **state)
 
     static const uint32_t  words[] = {
         0, 0, 32, 32, 0, 0, 0, 0,
-        2 | 1 << 17, '/' | 'a' << 8, 0, 0
+        2 | 1 << 18, '/' | 'a' << 8, 0, 0
     };
 
     (void) state;
