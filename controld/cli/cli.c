@@ -62,7 +62,7 @@ static const cli_command_t  cli_commands[] = {
     { "drain", OPT_CONF|OPT_PREFIX, cli_drain },
     { "health", OPT_PREFIX, cli_health },
     { "hybrid", OPT_CONF|OPT_PREFIX|OPT_DAYS, NULL },
-    { "migrations", OPT_CONF|OPT_PREFIX|OPT_YES|OPT_DB, NULL },
+    { "migrations", OPT_CONF|OPT_PREFIX|OPT_YES|OPT_DB, cli_migrations },
     { "prepare", OPT_CONF|OPT_PREFIX|OPT_NGINX, cli_prepare },
     { "quit", OPT_PREFIX|OPT_TIMEOUT|OPT_WAIT, cli_quit },
     { "reload", OPT_CONF|OPT_PREFIX|OPT_NGINX, cli_reload },
@@ -140,6 +140,7 @@ cli_main(int argc, char **argv)
     memset(&cli, 0, sizeof(cli));
     cli.command = cmd->name;
     cli.timeout = 10;
+    cli.lock_timeout = 60;
     cli.arena = arena_new();
     cli.args = calloc((size_t) argc + 1, sizeof(char *));
 
@@ -310,14 +311,29 @@ cli_take_option(cli_t *cli, const cli_option_t *opt, const char *value)
     } else if (strcmp(opt->name, "wait") == 0) {
         return cli_take_number("--wait", value, &cli->wait);
 
-    } else if (strcmp(opt->name, "db-timeout") == 0
-               || strcmp(opt->name, "lock-timeout") == 0
-               || strcmp(opt->name, "days") == 0)
-    {
+    } else if (strcmp(opt->name, "db-timeout") == 0) {
+        return cli_take_number("--db-timeout", value, &cli->db_timeout);
+
+    } else if (strcmp(opt->name, "lock-timeout") == 0) {
+        return cli_take_number("--lock-timeout", value, &cli->lock_timeout);
+
+    } else if (strcmp(opt->name, "yes") == 0) {
+        cli->yes = 1;
+
+    } else if (strcmp(opt->name, "quiet") == 0) {
+        cli->silent = 1;
+
+    } else if (strcmp(opt->name, "force") == 0) {
+        cli->force = 1;
+
+    } else if (strcmp(opt->name, "run-migrations") == 0) {
+        cli->run_migrations = 1;
+
+    } else if (strcmp(opt->name, "days") == 0) {
         return cli_take_number(opt->name, value, &ignored);
     }
 
-    /* the others ask for what happens anyway, or belong to the database */
+    /* the others ask for what happens anyway */
 
     return 0;
 }

@@ -30,8 +30,14 @@ typedef struct {
     const char   *log;                   /* of `kong controld` */
     double        timeout;               /* -t, seconds */
     double        wait;                  /* -w */
+    double        db_timeout;            /* seconds, 0: the settings' */
+    double        lock_timeout;          /* seconds */
     unsigned      all:1;
     unsigned      quiet:1;               /* a command run by another one */
+    unsigned      yes:1;                 /* -y */
+    unsigned      silent:1;              /* -q */
+    unsigned      force:1;               /* -f */
+    unsigned      run_migrations:1;
 } cli_t;
 
 typedef int (*cli_command_pt)(cli_t *cli);
@@ -69,6 +75,7 @@ int cli_config(cli_t *cli);
 int cli_controld(cli_t *cli);
 int cli_drain(cli_t *cli);
 int cli_health(cli_t *cli);
+int cli_migrations(cli_t *cli);
 int cli_prepare(cli_t *cli);
 int cli_quit(cli_t *cli);
 int cli_reload(cli_t *cli);

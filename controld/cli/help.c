@@ -70,8 +70,24 @@ static const struct {
     { "hybrid", "Usage: kong hybrid COMMAND\n\n"
       "Hybrid mode is not part of this version.\n" },
 
-    { "migrations", "Usage: kong migrations COMMAND\n\n"
-      "The database is not part of this version.\n" },
+    { "migrations",
+      "Usage: kong migrations COMMAND [OPTIONS]\n\n"
+      "Manages the tables of the database.\n\n"
+      "The commands are:\n"
+      "  bootstrap   makes the tables in an empty database\n"
+      "  up          adds what is new\n"
+      "  finish      says whether an upgrade is pending\n"
+      "  list        names what was executed; exit code 0: up to date,\n"
+      "              3: needs bootstrapping, 4: pending, 5: new ones\n"
+      "  status      the same as JSON\n"
+      "  reset       removes everything\n\n"
+      "Options:\n" HELP_CONF HELP_PREFIX
+      " -y,--yes                       no question before a reset\n"
+      " -q,--quiet                     print nothing but errors\n"
+      " -f,--force                     install our additions again\n"
+      " --db-timeout (default 60)      seconds for a statement\n"
+      " --lock-timeout (default 60)    seconds that the lock lives\n"
+      HELP_COMMON },
 
     { "prepare",
       "Usage: kong prepare [OPTIONS]\n\n"
@@ -140,7 +156,7 @@ help_all(void)
         "  drain       make a node not ready for new requests\n"
         "  health      tell whether a node is healthy\n"
         "  hybrid      hybrid mode (not part of this version)\n"
-        "  migrations  the database's schema (not part of this version)\n"
+        "  migrations  the database's tables\n"
         "  prepare     fill a prefix without starting anything\n"
         "  quit        stop a node gracefully\n"
         "  reload      take changed settings\n"
