@@ -88,32 +88,44 @@ kong_value_path(const kong_segment_t *seg, const kong_value_t *object,
 const kong_value_t *
 kong_value(const kong_segment_t *seg, uint32_t i)
 {
-    return (const kong_value_t *)
-           kong_segment_section(seg, KONG_SECTION_VALUES) + i;
+    const kong_value_t  *first;
+
+    first = kong_segment_section(seg, KONG_SECTION_VALUES);
+
+    return (i == 0) ? first : first + i;
 }
 
 
 const kong_plugin_t *
 kong_plugin(const kong_segment_t *seg, uint32_t i)
 {
-    return (const kong_plugin_t *)
-           kong_segment_section(seg, KONG_SECTION_PLUGINS) + i;
+    const kong_plugin_t  *first;
+
+    first = kong_segment_section(seg, KONG_SECTION_PLUGINS);
+
+    return (i == 0) ? first : first + i;
 }
 
 
 const kong_plugin_type_t *
 kong_plugin_type(const kong_segment_t *seg, uint32_t i)
 {
-    return (const kong_plugin_type_t *)
-           kong_segment_section(seg, KONG_SECTION_PLUGIN_TYPES) + i;
+    const kong_plugin_type_t  *first;
+
+    first = kong_segment_section(seg, KONG_SECTION_PLUGIN_TYPES);
+
+    return (i == 0) ? first : first + i;
 }
 
 
 const kong_consumer_t *
 kong_consumer(const kong_segment_t *seg, uint32_t i)
 {
-    return (const kong_consumer_t *)
-           kong_segment_section(seg, KONG_SECTION_CONSUMERS) + i;
+    const kong_consumer_t  *first;
+
+    first = kong_segment_section(seg, KONG_SECTION_CONSUMERS);
+
+    return (i == 0) ? first : first + i;
 }
 
 

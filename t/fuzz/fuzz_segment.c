@@ -74,7 +74,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
     /* told apart by a header: they make a switch */
 
     for (bad = 0; bad < MANY; bad++) {
-        many[bad].data = "abcdefghijklmnopq" + bad;
+        many[bad].data = &"abcdefghijklmnopq"[bad];
         many[bad].len = 1;
         by[bad].name.data = "x-many";
         by[bad].name.len = 6;
