@@ -110,6 +110,7 @@ static void publisher_compare(void *data, int status, const char *body,
     size_t len);
 static void publisher_retold(void *data, int status, const char *body,
     size_t len);
+static void publisher_reason(publisher_t *p, const char *body);
 static uint32_t publisher_member(const char *body, const char *name);
 static void publisher_job(publisher_t *p, void (*run)(void *),
     void (*done)(void *));
@@ -430,9 +431,7 @@ publisher_told(void *data, int status, const char *body, size_t len)
     }
 
     if (status == 422) {
-        (void) snprintf(p->err, sizeof(p->err), "%.400s", body);
-        p->err[strcspn(p->err, "\r\n")] = '\0';
-
+        publisher_reason(p, body);
         p->rc = PUBLISH_REFUSED;
         p->step = PUBLISHER_FINISHING;
         publisher_job(p, publisher_discard, publisher_finished);
@@ -738,10 +737,35 @@ publisher_retold(void *data, int status, const char *body, size_t len)
     if (status == 422) {
         /* said once; the next beat of a new nginx asks again */
         p->told = 1;
+        publisher_reason(p, body);
         log_write(LOG_ERR, "nginx refused the current configuration "
-                  "%" PRIu32 ": %.*s", p->config,
-                  (int) strcspn(body, "\r\n"), body);
+                  "%" PRIu32 ": %s", p->config, p->err);
     }
+}
+
+
+/* the sentence of a refusal, {"message":"..."} or bare */
+static void
+publisher_reason(publisher_t *p, const char *body)
+{
+    size_t       len;
+    const char  *text;
+
+    static const char  key[] = "\"message\":\"";
+
+    text = strstr(body, key);
+
+    if (text != NULL) {
+        text += sizeof(key) - 1;
+        len = strcspn(text, "\"\r\n");
+
+    } else {
+        text = body;
+        len = strcspn(text, "\r\n");
+    }
+
+    (void) snprintf(p->err, sizeof(p->err), "nginx refused it: %.*s",
+                    (int) (len < 400 ? len : 400), text);
 }
 
 

@@ -61,8 +61,8 @@ handle(struct evhttp_request *req, void *data)
             served_e = e;
 
         } else {
-            evbuffer_add_printf(out, "segment %u: its checksum is wrong\n",
-                                c);
+            evbuffer_add_printf(out, "{\"message\":\"segment %u: its checksum "
+                                "is wrong\"}", c);
         }
 
         evhttp_send_reply(req, status, NULL, out);
@@ -312,7 +312,8 @@ test_refused(void **state)
     submit(2, 0);
     run(3000);
     assert_int_equal(last, PUBLISH_REFUSED);
-    assert_string_equal(last_err, "segment 2: its checksum is wrong");
+    assert_string_equal(last_err, "nginx refused it: segment 2: its checksum "
+                        "is wrong");
     assert_false(file("2.config"));
     current(1, 1);
 }
