@@ -36,6 +36,7 @@ typedef enum {
     BENCH_WILDCARD,      /* under a wildcard host of its own */
     BENCH_REGEX,         /* every tenth path is a regex */
     BENCH_METHOD,        /* two routes a path, told apart by the method */
+    BENCH_HEADER,        /* no path: all told apart by one header's value */
     BENCH_KINDS
 } bench_kind_t;
 
@@ -45,6 +46,7 @@ typedef struct {
     kong_str_t      path_str;
     kong_str_t      host_str;
     kong_str_t      method;
+    route_header_t  header;
 } bench_route_t;
 
 typedef struct {
@@ -54,7 +56,7 @@ typedef struct {
 } bench_req_t;
 
 static const char *const  bench_names[] = {
-    "prefix", "host", "wildcard", "regex", "method"
+    "prefix", "host", "wildcard", "regex", "method", "header"
 };
 
 static uint64_t  bench_state = 88172645463325252u;
@@ -156,12 +158,18 @@ static int
 bench_header(void *data, const kong_str_t *name, unsigned nth,
     kong_str_t *value)
 {
-    (void) data;
-    (void) name;
-    (void) nth;
-    (void) value;
+    const bench_req_t  *q = data;
 
-    return 0;
+    (void) name;
+
+    if (nth != 0) {
+        return 0;
+    }
+
+    value->data = q->host;
+    value->len = q->req.host.len;
+
+    return 1;
 }
 
 
@@ -211,6 +219,9 @@ bench_make(bench_kind_t kind, size_t n, bench_route_t *routes,
         if (kind == BENCH_HOST) {
             snprintf(b->host, sizeof(b->host), "t%zu.example.com", i);
 
+        } else if (kind == BENCH_HEADER) {
+            snprintf(b->host, sizeof(b->host), "tenant-%zu", i);
+
         } else if (kind == BENCH_WILDCARD) {
             snprintf(b->host, sizeof(b->host), "*.t%zu.example.com", i);
         }
@@ -224,12 +235,19 @@ bench_make(bench_kind_t kind, size_t n, bench_route_t *routes,
 
         r->route = (uint32_t) i;
         r->paths = &b->path_str;
-        r->n_paths = 1;
+        r->n_paths = (kind != BENCH_HEADER);
         r->hosts = &b->host_str;
         r->n_hosts = (kind == BENCH_HOST || kind == BENCH_WILDCARD);
         r->has_hosts = r->n_hosts;
         r->methods = &b->method;
         r->n_methods = (kind == BENCH_METHOD);
+
+        b->header.name.data = "x-tenant";
+        b->header.name.len = 8;
+        b->header.values = &b->host_str;
+        b->header.n_values = 1;
+        r->headers = &b->header;
+        r->n_headers = (kind == BENCH_HEADER);
     }
 }
 
@@ -292,6 +310,7 @@ bench_copy(bench_req_t *to, const bench_req_t *from)
     *to = *from;
     to->req.path.data = to->path;
     to->req.host.data = to->host;
+    to->req.data = to;
 }
 
 
