@@ -224,13 +224,19 @@ trie_rank_cmp(const void *one, const void *two)
     a = one;
     b = two;
 
-    return (a->item->rank > b->item->rank) - (a->item->rank < b->item->rank);
+    return (a->chunk > b->chunk) - (a->chunk < b->chunk);
 }
 
 
 static void
 trie_sort_ranks(trie_elt_t *e, size_t n)
 {
+    size_t  i;
+
+    for (i = 0; i < n; i++) {
+        e[i].chunk = e[i].item->rank;
+    }
+
     if (n > 1) {
         qsort(e, n, sizeof(trie_elt_t), trie_rank_cmp);
     }
