@@ -220,6 +220,14 @@ ngx_int_t ngx_http_kong_error_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_kong_error_load_template(ngx_conf_t *cf,
     ngx_http_kong_main_conf_t *mcf, ngx_str_t *type, ngx_str_t *file);
 
+/* http/ngx_http_kong_media.c */
+
+/* all Accept headers as one; empty when there is none */
+ngx_int_t ngx_http_kong_media_accept(ngx_http_request_t *r,
+    ngx_str_t *accept);
+/* NGX_KONG_TYPE_* of the first type with the highest quality */
+ngx_uint_t ngx_http_kong_media_type(ngx_str_t *accept);
+
 #define NGX_KONG_TYPE_JSON   0
 #define NGX_KONG_TYPE_HTML   1
 #define NGX_KONG_TYPE_XML    2

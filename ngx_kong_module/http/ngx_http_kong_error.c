@@ -22,11 +22,6 @@ typedef struct {
     const char  *code;
 } ngx_http_kong_grpc_code_t;
 
-typedef struct {
-    ngx_str_t    type;               /* what Accept names */
-    ngx_uint_t   index;              /* NGX_KONG_TYPE_* */
-} ngx_http_kong_media_t;
-
 
 static ngx_int_t ngx_http_kong_error_output(ngx_http_request_t *r,
     ngx_uint_t status, const char *text, ngx_uint_t type);
@@ -45,13 +40,8 @@ static const char *ngx_http_kong_error_text(ngx_http_request_t *r,
     ngx_uint_t status);
 static ngx_uint_t ngx_http_kong_error_is_call(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_kong_error_is_grpc(ngx_str_t *type);
-static ngx_int_t ngx_http_kong_error_accept(ngx_http_request_t *r,
-    ngx_str_t *accept);
-static ngx_uint_t ngx_http_kong_error_type(ngx_str_t *accept);
-static ngx_uint_t ngx_http_kong_error_media(u_char *p, u_char *last,
-    ngx_str_t *type);
-static u_char *ngx_http_kong_error_token(u_char *p, u_char *last);
-static ngx_uint_t ngx_http_kong_error_quality(u_char *p, u_char *last);
+static ngx_int_t ngx_http_kong_error_read_template(ngx_conf_t *cf,
+    ngx_str_t *template, ngx_str_t *file);
 static ngx_int_t ngx_http_kong_error_check_template(ngx_str_t *template);
 
 
@@ -96,16 +86,6 @@ static ngx_str_t  ngx_http_kong_error_names[] = {
     ngx_string("html"),
     ngx_string("xml"),
     ngx_string("plain")
-};
-
-/* what is not here is answered in JSON */
-
-static ngx_http_kong_media_t  ngx_http_kong_error_media_types[] = {
-    { ngx_string("text/html"), NGX_KONG_TYPE_HTML },
-    { ngx_string("text/plain"), NGX_KONG_TYPE_PLAIN },
-    { ngx_string("text/*"), NGX_KONG_TYPE_PLAIN },
-    { ngx_string("application/xml"), NGX_KONG_TYPE_XML },
-    { ngx_null_string, 0 }
 };
 
 static ngx_http_kong_error_text_t  ngx_http_kong_error_texts[] = {
@@ -153,7 +133,7 @@ ngx_http_kong_error_send(ngx_http_request_t *r, ngx_uint_t status,
 
     ctx = ngx_http_kong_get_ctx(r);
 
-    if (ctx == NULL || ngx_http_kong_error_accept(r, &accept) != NGX_OK) {
+    if (ctx == NULL || ngx_http_kong_media_accept(r, &accept) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -164,7 +144,7 @@ ngx_http_kong_error_send(ngx_http_request_t *r, ngx_uint_t status,
 
     } else {
         rc = ngx_http_kong_error_output(r, status, text,
-                                        ngx_http_kong_error_type(&accept));
+                                        ngx_http_kong_media_type(&accept));
     }
 
     ngx_http_finalize_request(r, rc);
@@ -182,7 +162,7 @@ ngx_http_kong_error_handler(ngx_http_request_t *r)
     ngx_http_kong_main_conf_t  *mcf;
 
     if (ngx_http_kong_get_ctx(r) == NULL
-        || ngx_http_kong_error_accept(r, &accept) != NGX_OK)
+        || ngx_http_kong_media_accept(r, &accept) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -223,7 +203,7 @@ ngx_http_kong_error_handler(ngx_http_request_t *r)
     }
 
     return ngx_http_kong_error_output(r, status, text,
-                                      ngx_http_kong_error_type(&accept));
+                                      ngx_http_kong_media_type(&accept));
 }
 
 
@@ -519,228 +499,11 @@ ngx_http_kong_error_is_grpc(ngx_str_t *type)
 }
 
 
-/* all Accept headers as one; empty when there is none */
-
-static ngx_int_t
-ngx_http_kong_error_accept(ngx_http_request_t *r, ngx_str_t *accept)
-{
-    u_char           *p;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    ngx_str_null(accept);
-
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            if (h[i].hash == 0
-                || h[i].key.len != sizeof("accept") - 1
-                || ngx_memcmp(h[i].lowcase_key, "accept",
-                              sizeof("accept") - 1)
-                   != 0)
-            {
-                continue;
-            }
-
-            if (accept->len == 0) {
-                *accept = h[i].value;
-                continue;
-            }
-
-            p = ngx_pnalloc(r->pool, accept->len + 1 + h[i].value.len);
-            if (p == NULL) {
-                return NGX_ERROR;
-            }
-
-            ngx_memcpy(p, accept->data, accept->len);
-            p[accept->len] = ',';
-            ngx_memcpy(p + accept->len + 1, h[i].value.data, h[i].value.len);
-
-            accept->data = p;
-            accept->len += 1 + h[i].value.len;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-/* the first of the types with the highest quality */
-
-static ngx_uint_t
-ngx_http_kong_error_type(ngx_str_t *accept)
-{
-    u_char                 *p, *end, *last;
-    ngx_str_t               type;
-    ngx_uint_t              index, quality, best;
-    ngx_http_kong_media_t  *media;
-
-    index = NGX_KONG_TYPE_JSON;
-    best = 0;
-
-    p = accept->data;
-    last = p + accept->len;
-
-    while (p < last) {
-
-        end = ngx_strlchr(p, last, ',');
-        if (end == NULL) {
-            end = last;
-        }
-
-        quality = ngx_http_kong_error_media(p, end, &type);
-
-        if (quality > best) {
-            best = quality;
-
-            for (media = ngx_http_kong_error_media_types;
-                 media->type.len;
-                 media++)
-            {
-                if (media->type.len == type.len
-                    && ngx_memcmp(media->type.data, type.data, type.len) == 0)
-                {
-                    break;
-                }
-            }
-
-            index = media->type.len ? media->index : NGX_KONG_TYPE_JSON;
-        }
-
-        p = end + 1;
-    }
-
-    return index;
-}
-
-
-/* one element of Accept: its quality in thousands; 0 also when malformed */
-
-static ngx_uint_t
-ngx_http_kong_error_media(u_char *p, u_char *last, ngx_str_t *type)
-{
-    u_char      *name;
-    ngx_uint_t   quality;
-
-    while (p < last && (*p == ' ' || *p == '\t')) {
-        p++;
-    }
-
-    type->data = p;
-
-    p = ngx_http_kong_error_token(p, last);
-    if (p == NULL || p == last || *p != '/') {
-        return 0;
-    }
-
-    p = ngx_http_kong_error_token(p + 1, last);
-    if (p == NULL) {
-        return 0;
-    }
-
-    type->len = p - type->data;
-    quality = 1000;
-
-    for ( ;; ) {
-
-        while (p < last && (*p == ' ' || *p == '\t')) {
-            p++;
-        }
-
-        if (p == last || *p != ';') {
-            return quality;
-        }
-
-        p++;
-
-        while (p < last && (*p == ' ' || *p == '\t')) {
-            p++;
-        }
-
-        name = p;
-
-        while (p < last && *p != ';') {
-            p++;
-        }
-
-        if (p - name >= 3 && (name[0] | 0x20) == 'q' && name[1] == '=') {
-            quality = ngx_http_kong_error_quality(name + 2, p);
-        }
-    }
-}
-
-
-/* "*", or a name of two characters at least; NULL when it is neither */
-
-static u_char *
-ngx_http_kong_error_token(u_char *p, u_char *last)
-{
-    u_char  *start, c;
-
-    if (p < last && *p == '*') {
-        return p + 1;
-    }
-
-    start = p;
-
-    while (p < last) {
-        c = *p | 0x20;
-
-        if (!((c >= 'a' && c <= 'z') || (*p >= '0' && *p <= '9')
-              || (p > start
-                  && ngx_strlchr((u_char *) "-!#$&^_+.",
-                                 (u_char *) "-!#$&^_+." + 9, *p))))
-        {
-            break;
-        }
-
-        p++;
-    }
-
-    return p - start >= 2 ? p : NULL;
-}
-
-
-/* RFC 9110's qvalue in thousands; a malformed one says nothing: 1000 */
-
-static ngx_uint_t
-ngx_http_kong_error_quality(u_char *p, u_char *last)
-{
-    ngx_uint_t  quality, unit;
-
-    if (*p != '0' && *p != '1') {
-        return 1000;
-    }
-
-    quality = (*p++ - '0') * 1000;
-
-    if (p < last && *p == '.') {
-        p++;
-
-        for (unit = 100;
-             unit > 0 && p < last && *p >= '0' && *p <= '9';
-             unit /= 10)
-        {
-            quality += (*p++ - '0') * unit;
-        }
-    }
-
-    return ngx_min(quality, 1000);
-}
-
-
 ngx_int_t
 ngx_http_kong_error_load_template(ngx_conf_t *cf,
     ngx_http_kong_main_conf_t *mcf, ngx_str_t *type, ngx_str_t *file)
 {
-    ssize_t          n;
-    ngx_str_t       *template;
-    ngx_fd_t         fd;
-    ngx_uint_t       i;
-    ngx_file_info_t  fi;
+    ngx_uint_t  i;
 
     for (i = 0; i < NGX_HTTP_KONG_TYPES; i++) {
         if (type->len == ngx_http_kong_error_names[i].len
@@ -759,9 +522,32 @@ ngx_http_kong_error_load_template(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
-    if (ngx_conf_full_name(cf->cycle, file, 1) != NGX_OK) {
+    if (ngx_conf_full_name(cf->cycle, file, 1) != NGX_OK
+        || ngx_http_kong_error_read_template(cf, &mcf->templates[i], file)
+           != NGX_OK)
+    {
         return NGX_ERROR;
     }
+
+    if (ngx_http_kong_error_check_template(&mcf->templates[i]) != NGX_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "template \"%V\" must have \"%%s\" twice, for the "
+                           "message and the request id, and no other "
+                           "\"%%\" than \"%%%%\"", file);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_kong_error_read_template(ngx_conf_t *cf, ngx_str_t *template,
+    ngx_str_t *file)
+{
+    ssize_t          n;
+    ngx_fd_t         fd;
+    ngx_file_info_t  fi;
 
     fd = ngx_open_file(file->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
 
@@ -771,7 +557,6 @@ ngx_http_kong_error_load_template(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
-    template = &mcf->templates[i];
     n = -1;
 
     if (ngx_fd_info(fd, &fi) == NGX_FILE_ERROR) {
@@ -803,14 +588,6 @@ ngx_http_kong_error_load_template(ngx_conf_t *cf,
 
     template->data[n] = '\0';
     template->len = n;
-
-    if (ngx_http_kong_error_check_template(template) != NGX_OK) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "template \"%V\" must have \"%%s\" twice, for the "
-                           "message and the request id, and no other "
-                           "\"%%\" than \"%%%%\"", file);
-        return NGX_ERROR;
-    }
 
     return NGX_OK;
 }

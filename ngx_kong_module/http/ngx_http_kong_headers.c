@@ -9,7 +9,6 @@
 
 
 #define NGX_HTTP_KONG_UUID_LEN     36
-#define NGX_HTTP_KONG_STATUS_LEN   3
 
 #define NGX_HTTP_KONG_VIA          "1.1 " NGX_KONG_SERVER
 
@@ -23,9 +22,14 @@ static ngx_int_t ngx_http_kong_body_filter(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_kong_headers_garbage(ngx_http_request_t *r);
 static ngx_int_t ngx_http_kong_headers_proxied(ngx_http_request_t *r,
     ngx_http_kong_ctx_t *ctx, ngx_uint_t headers);
+static ngx_int_t ngx_http_kong_headers_numbers(ngx_http_request_t *r,
+    ngx_http_kong_ctx_t *ctx, ngx_uint_t headers);
+static ngx_uint_t ngx_http_kong_headers_status(ngx_http_request_t *r);
 static ngx_int_t ngx_http_kong_headers_via(ngx_http_request_t *r,
     ngx_table_elt_t *via);
 static ngx_table_elt_t *ngx_http_kong_headers_scan(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_kong_headers_stops_here(ngx_http_request_t *r,
+    ngx_table_elt_t *h);
 static void ngx_http_kong_headers_hop(ngx_http_request_t *r, ngx_str_t *list);
 static void ngx_http_kong_headers_remove(ngx_http_request_t *r, u_char *name,
     size_t len);
@@ -222,69 +226,12 @@ static ngx_int_t
 ngx_http_kong_headers_proxied(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx,
     ngx_uint_t headers)
 {
-    u_char                     *p, *value;
-    ngx_uint_t                  status;
-    ngx_msec_int_t              total, upstream;
-    ngx_table_elt_t            *via;
-    ngx_http_upstream_state_t  *state;
+    ngx_table_elt_t  *via;
 
     via = ngx_http_kong_headers_scan(r);
 
-    if (headers & (NGX_KONG_H_UPSTREAM_LATENCY|NGX_KONG_H_PROXY_LATENCY
-                   |NGX_KONG_H_UPSTREAM_STATUS))
-    {
-        value = ngx_pnalloc(r->pool, 2 * NGX_INT64_LEN
-                                     + NGX_HTTP_KONG_STATUS_LEN);
-        if (value == NULL) {
-            return NGX_ERROR;
-        }
-
-        upstream = (ngx_msec_int_t) (ngx_current_msec - ctx->proxy_start);
-
-        if (headers & NGX_KONG_H_UPSTREAM_LATENCY) {
-            p = ngx_http_kong_number(value, upstream);
-
-            if (ngx_http_kong_headers_put(r, "X-Kong-Upstream-Latency",
-                                          value, p - value)
-                != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
-
-            value = p;
-        }
-
-        if (headers & NGX_KONG_H_PROXY_LATENCY) {
-            total = ngx_http_kong_headers_total(r) - upstream;
-            p = ngx_http_kong_number(value, ngx_max(total, 0));
-
-            if (ngx_http_kong_headers_put(r, "X-Kong-Proxy-Latency",
-                                          value, p - value)
-                != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
-
-            value = p;
-        }
-
-        if ((headers & NGX_KONG_H_UPSTREAM_STATUS)
-            && r->upstream_states != NULL
-            && r->upstream_states->nelts != 0)
-        {
-            state = r->upstream_states->elts;
-            status = state[r->upstream_states->nelts - 1].status;
-            status = status ? status : r->headers_out.status;
-
-            p = ngx_sprintf(value, "%03ui", ngx_min(status, 999));
-
-            if (ngx_http_kong_headers_put(r, "X-Kong-Upstream-Status",
-                                          value, p - value)
-                != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
-        }
+    if (ngx_http_kong_headers_numbers(r, ctx, headers) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     if ((headers & NGX_KONG_H_VIA)
@@ -300,6 +247,75 @@ ngx_http_kong_headers_proxied(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx,
     }
 
     return ngx_http_kong_headers_server(r, headers & NGX_KONG_H_SERVER);
+}
+
+
+/* latencies and status: their values share one allocation */
+
+static ngx_int_t
+ngx_http_kong_headers_numbers(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx,
+    ngx_uint_t headers)
+{
+    u_char          *p, *value;
+    ngx_int_t        rc;
+    ngx_msec_int_t   total, upstream;
+
+    if (!(headers & (NGX_KONG_H_UPSTREAM_LATENCY|NGX_KONG_H_PROXY_LATENCY
+                     |NGX_KONG_H_UPSTREAM_STATUS)))
+    {
+        return NGX_OK;
+    }
+
+    value = ngx_pnalloc(r->pool, 3 * NGX_INT64_LEN);
+    if (value == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = NGX_OK;
+    upstream = (ngx_msec_int_t) (ngx_current_msec - ctx->proxy_start);
+
+    if (headers & NGX_KONG_H_UPSTREAM_LATENCY) {
+        p = ngx_http_kong_number(value, upstream);
+        rc = ngx_http_kong_headers_put(r, "X-Kong-Upstream-Latency", value,
+                                       p - value);
+        value = p;
+    }
+
+    if (rc == NGX_OK && (headers & NGX_KONG_H_PROXY_LATENCY)) {
+        total = ngx_http_kong_headers_total(r) - upstream;
+        p = ngx_http_kong_number(value, ngx_max(total, 0));
+        rc = ngx_http_kong_headers_put(r, "X-Kong-Proxy-Latency", value,
+                                       p - value);
+        value = p;
+    }
+
+    if (rc == NGX_OK && (headers & NGX_KONG_H_UPSTREAM_STATUS)) {
+        p = ngx_http_kong_number(value, ngx_http_kong_headers_status(r));
+        rc = ngx_http_kong_headers_put(r, "X-Kong-Upstream-Status", value,
+                                       p - value);
+    }
+
+    return rc;
+}
+
+
+/* of the last try */
+
+static ngx_uint_t
+ngx_http_kong_headers_status(ngx_http_request_t *r)
+{
+    ngx_http_upstream_state_t  *state;
+
+    if (r->upstream_states != NULL && r->upstream_states->nelts != 0) {
+        state = r->upstream_states->elts;
+        state += r->upstream_states->nelts - 1;
+
+        if (state->status != 0) {
+            return state->status;
+        }
+    }
+
+    return r->headers_out.status;
 }
 
 
@@ -408,24 +424,7 @@ ngx_http_kong_headers_scan(ngx_http_request_t *r)
                 continue;
             }
 
-            if (ngx_strncasecmp(h[i].key.data, (u_char *) "upgrade", 7) == 0) {
-
-                /* only the answer to an upgrade that we passed on */
-
-                if (r->headers_in.upgrade == NULL
-                    || h[i].value.len != sizeof("websocket") - 1
-                    || ngx_strncasecmp(h[i].value.data,
-                                       (u_char *) "websocket",
-                                       sizeof("websocket") - 1)
-                       != 0)
-                {
-                    h[i].hash = 0;
-                }
-
-            } else if (ngx_strncasecmp(h[i].key.data, (u_char *) "trailer", 7)
-                       == 0
-                       && !ngx_http_kong_headers_trailers(r))
-            {
+            if (ngx_http_kong_headers_stops_here(r, &h[i])) {
                 h[i].hash = 0;
             }
         }
@@ -447,6 +446,24 @@ ngx_http_kong_headers_scan(ngx_http_request_t *r)
     }
 
     return via;
+}
+
+
+/* an Upgrade that answers no upgrade we passed on, a Trailer nobody wants */
+
+static ngx_uint_t
+ngx_http_kong_headers_stops_here(ngx_http_request_t *r, ngx_table_elt_t *h)
+{
+    if (ngx_strncasecmp(h->key.data, (u_char *) "upgrade", 7) == 0) {
+        return r->headers_in.upgrade == NULL
+               || h->value.len != sizeof("websocket") - 1
+               || ngx_strncasecmp(h->value.data, (u_char *) "websocket",
+                                  sizeof("websocket") - 1)
+                  != 0;
+    }
+
+    return ngx_strncasecmp(h->key.data, (u_char *) "trailer", 7) == 0
+           && !ngx_http_kong_headers_trailers(r);
 }
 
 

@@ -41,6 +41,8 @@ static ngx_int_t ngx_http_kong_balancer_init_upstream(ngx_conf_t *cf,
     ngx_http_upstream_srv_conf_t *uscf);
 static ngx_int_t ngx_http_kong_balancer_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *uscf);
+static void ngx_http_kong_balancer_steer(ngx_http_upstream_t *u,
+    ngx_http_kong_peer_t *kp);
 static ngx_int_t ngx_http_kong_balancer_tls(ngx_http_request_t *r,
     ngx_http_kong_peer_t *kp, ngx_http_kong_rt_t *rt);
 static ngx_int_t ngx_http_kong_balancer_addresses(ngx_http_kong_peer_t *kp);
@@ -322,7 +324,18 @@ ngx_http_kong_balancer_init_peer(ngx_http_request_t *r,
 
     u->conf = &rt->conf;
 
-    if (!(ctx->route->flags & KONG_ROUTE_RESPONSE_BUFFERING)) {
+    ngx_http_kong_balancer_steer(u, kp);
+
+    ctx->proxied = 1;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_kong_balancer_steer(ngx_http_upstream_t *u, ngx_http_kong_peer_t *kp)
+{
+    if (!(kp->ctx->route->flags & KONG_ROUTE_RESPONSE_BUFFERING)) {
         u->buffering = 0;
     }
 
@@ -334,15 +347,11 @@ ngx_http_kong_balancer_init_peer(ngx_http_request_t *r,
     u->peer.data = kp;
     u->peer.get = ngx_http_kong_balancer_get;
     u->peer.free = ngx_http_kong_balancer_free;
-    u->peer.tries = (ngx_uint_t) ctx->service->retries + 1;
+    u->peer.tries = (ngx_uint_t) kp->ctx->service->retries + 1;
 #if (NGX_HTTP_SSL)
     u->peer.set_session = ngx_http_kong_balancer_set_session;
     u->peer.save_session = ngx_http_kong_balancer_save_session;
 #endif
-
-    ctx->proxied = 1;
-
-    return NGX_OK;
 }
 
 
@@ -687,6 +696,7 @@ ngx_http_kong_balancer_free(ngx_peer_connection_t *pc, void *data,
 
 
 #if (NGX_HTTP_SSL)
+
 
 static ngx_int_t
 ngx_http_kong_balancer_set_session(ngx_peer_connection_t *pc, void *data)

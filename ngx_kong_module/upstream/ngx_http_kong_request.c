@@ -10,50 +10,7 @@
  * frames the message or that we set: those are told apart before.
  */
 
-#include "ngx_http_kong_upstream.h"
-
-
-#define NGX_HTTP_KONG_CONNECTIONS  4     /* Connection headers looked at */
-
-/* what happens to a header of the client */
-typedef enum {
-    ngx_http_kong_pass = 0,
-    ngx_http_kong_drop,
-    ngx_http_kong_te,
-    ngx_http_kong_xff,
-    ngx_http_kong_via,
-    ngx_http_kong_id,
-
-    /* a trusted peer's value is taken over */
-    ngx_http_kong_proto,
-    ngx_http_kong_host,
-    ngx_http_kong_port,
-    ngx_http_kong_path,
-    ngx_http_kong_prefix,
-    ngx_http_kong_last
-} ngx_http_kong_action_t;
-
-typedef struct {
-    ngx_http_request_t   *request;
-    ngx_http_kong_ctx_t  *ctx;
-
-    ngx_str_t             peer;          /* address of the direct peer */
-    kong_str_t            service_path;
-    ngx_str_t             raw;           /* request target without query */
-    ngx_str_t             query;         /* data NULL: not even a "?" */
-    ngx_str_t             method;
-    ngx_str_t             prefix;        /* X-Forwarded-Prefix, not escaped */
-
-    ngx_table_elt_t      *connection[NGX_HTTP_KONG_CONNECTIONS];
-    ngx_uint_t            n_connection;  /* those that name headers */
-    ngx_table_elt_t      *first[ngx_http_kong_last];
-
-    unsigned              websocket:1;
-    unsigned              id:1;          /* we send X-Kong-Request-Id */
-    unsigned              trailers:1;
-    unsigned              xffs:1;        /* more than one */
-    unsigned              vias:1;
-} ngx_http_kong_head_t;
+#include "ngx_http_kong_head.h"
 
 
 static void ngx_http_kong_head_init(ngx_http_kong_head_t *head,
@@ -65,31 +22,13 @@ static void ngx_http_kong_head_connection(ngx_http_kong_head_t *head,
     ngx_table_elt_t *h);
 static u_char *ngx_http_kong_head_line(ngx_http_kong_head_t *head, u_char *p);
 static u_char *ngx_http_kong_head_copy(ngx_http_kong_head_t *head, u_char *p);
-static ngx_http_kong_action_t ngx_http_kong_head_action(ngx_table_elt_t *h);
 static ngx_uint_t ngx_http_kong_head_special(ngx_http_kong_head_t *head,
     ngx_table_elt_t *h);
 static ngx_uint_t ngx_http_kong_head_named(ngx_http_kong_head_t *head,
     ngx_table_elt_t *h);
 static ngx_uint_t ngx_http_kong_head_token(ngx_str_t *list, u_char *name,
     size_t len);
-static u_char *ngx_http_kong_head_forwarded(ngx_http_kong_head_t *head,
-    u_char *p);
-static u_char *ngx_http_kong_head_prefix(ngx_http_kong_head_t *head,
-    u_char *p);
-static u_char *ngx_http_kong_head_list(ngx_http_kong_head_t *head, u_char *p,
-    ngx_http_kong_action_t action, ngx_uint_t many);
-static u_char *ngx_http_kong_head_framing(ngx_http_kong_head_t *head,
-    u_char *p);
 
-
-#define ngx_http_kong_put(p, text)                                           \
-    ngx_cpymem(p, text, sizeof(text) - 1)
-
-#define ngx_http_kong_put_str(p, s)                                          \
-    ngx_cpymem(p, (s).data, (s).len)
-
-#define ngx_http_kong_is(h, name)                                            \
-    (ngx_memcmp((h)->lowcase_key, name, sizeof(name) - 1) == 0)
 
 /* all constant text that a head may hold, and numbers */
 #define NGX_HTTP_KONG_HEAD_TEXT                                              \
@@ -437,7 +376,7 @@ ngx_http_kong_head_copy(ngx_http_kong_head_t *head, u_char *p)
 }
 
 
-static ngx_http_kong_action_t
+ngx_http_kong_action_t
 ngx_http_kong_head_action(ngx_table_elt_t *h)
 {
     switch (h->key.len) {
@@ -629,234 +568,4 @@ ngx_http_kong_head_token(ngx_str_t *list, u_char *name, size_t len)
     }
 
     return 0;
-}
-
-
-static u_char *
-ngx_http_kong_head_forwarded(ngx_http_kong_head_t *head, u_char *p)
-{
-    ngx_str_t                  host;
-    ngx_table_elt_t          **first;
-    ngx_http_request_t        *r;
-    ngx_http_kong_ctx_t       *ctx;
-    ngx_http_core_srv_conf_t  *cscf;
-
-    r = head->request;
-    ctx = head->ctx;
-    first = head->first;
-
-    if (!ctx->trusted) {
-        ngx_memzero(&first[ngx_http_kong_proto],
-                    (ngx_http_kong_last - ngx_http_kong_proto)
-                    * sizeof(ngx_table_elt_t *));
-    }
-
-    p = ngx_http_kong_put(p, "X-Forwarded-For: ");
-
-    if (first[ngx_http_kong_xff] != NULL) {
-        p = ngx_http_kong_head_list(head, p, ngx_http_kong_xff, head->xffs);
-        p = ngx_http_kong_put_str(p, head->peer);
-
-    } else {
-        p = ngx_http_kong_put_str(p, r->connection->addr_text);
-    }
-
-    p = ngx_http_kong_put(p, CRLF "X-Forwarded-Proto: ");
-
-    if (first[ngx_http_kong_proto] != NULL) {
-        p = ngx_http_kong_put_str(p, first[ngx_http_kong_proto]->value);
-
-    } else if (ctx->https) {
-        p = ngx_http_kong_put(p, "https");
-
-    } else {
-        p = ngx_http_kong_put(p, "http");
-    }
-
-    if (first[ngx_http_kong_host] != NULL) {
-        host = first[ngx_http_kong_host]->value;
-
-    } else if (r->headers_in.server.len != 0) {
-        host = r->headers_in.server;
-
-    } else {
-        cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
-        host = cscf->server_name;
-    }
-
-    p = ngx_http_kong_put(p, CRLF "X-Forwarded-Host: ");
-    p = ngx_http_kong_put_str(p, host);
-
-    p = ngx_http_kong_put(p, CRLF "X-Forwarded-Port: ");
-
-    if (first[ngx_http_kong_port] != NULL) {
-        p = ngx_http_kong_put_str(p, first[ngx_http_kong_port]->value);
-
-    } else {
-        p = ngx_http_kong_number(p, ctx->port);
-    }
-
-    p = ngx_http_kong_put(p, CRLF "X-Forwarded-Path: ");
-
-    if (first[ngx_http_kong_path] != NULL) {
-        p = ngx_http_kong_put_str(p, first[ngx_http_kong_path]->value);
-
-    } else {
-        p = ngx_http_kong_put_str(p, head->raw);
-    }
-
-    p = ngx_http_kong_head_prefix(head, p);
-
-    p = ngx_http_kong_put(p, CRLF "X-Real-IP: ");
-    p = ngx_http_kong_put_str(p, r->connection->addr_text);
-
-    *p++ = CR; *p++ = LF;
-
-    return p;
-}
-
-
-/*
- * The prefix is part of the decoded path and could hold line ends: control
- * characters are escaped again.
- */
-
-static u_char *
-ngx_http_kong_head_prefix(ngx_http_kong_head_t *head, u_char *p)
-{
-    static u_char  hex[] = "0123456789ABCDEF";
-
-    u_char  *s, *last;
-
-    if (head->first[ngx_http_kong_prefix] != NULL) {
-        p = ngx_http_kong_put(p, CRLF "X-Forwarded-Prefix: ");
-        return ngx_http_kong_put_str(p,
-                                   head->first[ngx_http_kong_prefix]->value);
-    }
-
-    if (head->prefix.len == 0) {
-        return p;
-    }
-
-    p = ngx_http_kong_put(p, CRLF "X-Forwarded-Prefix: ");
-
-    s = head->prefix.data;
-    last = s + head->prefix.len;
-
-    for ( /* void */ ; s < last; s++) {
-
-        if (*s < 0x20 || *s == 0x7f) {
-            *p++ = '%';
-            *p++ = hex[*s >> 4];
-            *p++ = hex[*s & 0xf];
-
-        } else {
-            *p++ = *s;
-        }
-    }
-
-    return p;
-}
-
-
-/* the values of all headers of this kind, each with ", " behind it */
-
-static u_char *
-ngx_http_kong_head_list(ngx_http_kong_head_t *head, u_char *p,
-    ngx_http_kong_action_t action, ngx_uint_t many)
-{
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    if (!many) {
-        p = ngx_http_kong_put_str(p, head->first[action]->value);
-        *p++ = ','; *p++ = ' ';
-        return p;
-    }
-
-    for (part = &head->request->headers_in.headers.part;
-         part;
-         part = part->next)
-    {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            if (h[i].hash == 0
-                || h[i].value.len == 0
-                || ngx_http_kong_head_action(&h[i]) != action)
-            {
-                continue;
-            }
-
-            p = ngx_http_kong_put_str(p, h[i].value);
-            *p++ = ','; *p++ = ' ';
-        }
-    }
-
-    return p;
-}
-
-
-static u_char *
-ngx_http_kong_head_framing(ngx_http_kong_head_t *head, u_char *p)
-{
-    ngx_http_request_t  *r;
-
-    r = head->request;
-
-    p = ngx_http_kong_put(p, "Via: ");
-
-    if (head->first[ngx_http_kong_via] != NULL) {
-        p = ngx_http_kong_head_list(head, p, ngx_http_kong_via, head->vias);
-    }
-
-    switch (r->http_version) {
-
-    case NGX_HTTP_VERSION_10:
-        p = ngx_http_kong_put(p, "1.0");
-        break;
-
-    case NGX_HTTP_VERSION_20:
-        *p++ = '2';
-        break;
-
-#ifdef NGX_HTTP_VERSION_30
-    case NGX_HTTP_VERSION_30:
-        *p++ = '3';
-        break;
-#endif
-
-    default:
-        p = ngx_http_kong_put(p, "1.1");
-    }
-
-    p = ngx_http_kong_put(p, " " NGX_KONG_SERVER CRLF);
-
-    if (head->id) {
-        p = ngx_http_kong_put(p, "X-Kong-Request-Id: ");
-        p = ngx_cpymem(p, head->ctx->request_id,
-                       sizeof(head->ctx->request_id));
-        *p++ = CR; *p++ = LF;
-    }
-
-    if (head->trailers) {
-        p = ngx_http_kong_put(p, "TE: trailers" CRLF);
-    }
-
-    /* the proxy module decides in the same way whether it sends chunks */
-
-    if (r->headers_in.chunked && r->reading_body) {
-        p = ngx_http_kong_put(p, "Transfer-Encoding: chunked" CRLF);
-
-    } else if (r->headers_in.content_length_n >= 0) {
-        p = ngx_http_kong_put(p, "Content-Length: ");
-        p = ngx_http_kong_number(p, r->headers_in.content_length_n);
-        *p++ = CR; *p++ = LF;
-    }
-
-    *p++ = CR; *p++ = LF;
-
-    return p;
 }
