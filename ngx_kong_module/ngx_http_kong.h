@@ -271,5 +271,7 @@ ngx_int_t ngx_http_kong_balancer_check(ngx_http_request_t *r,
 
 ngx_int_t ngx_http_kong_status_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_kong_control_handler(ngx_http_request_t *r);
+/* removes unix sockets that a killed nginx left behind */
+void ngx_http_kong_control_init(ngx_conf_t *cf);
 
 #endif

@@ -355,6 +355,8 @@ ngx_http_kong_init(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
+    ngx_http_kong_control_init(cf);
+
     return ngx_http_kong_headers_init(cf);
 }
 

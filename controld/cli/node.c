@@ -297,6 +297,9 @@ node_stop_all(arena_t *a, const char *prefix, const char **err)
         rc = -1;
     }
 
+    /* what a killed process could not remove */
+    prefix_clean_own_sockets(a, prefix);
+
     return rc;
 }
 

@@ -546,10 +546,7 @@ prefix_clean_sockets(arena_t *a, const conf_t *c)
         "proxy_listen", "admin_listen", "status_listen", NULL
     };
 
-    (void) a;
-
-    prefix_clean_socket(conf_path(c, "sockets/control.sock"));
-    prefix_clean_socket(conf_path(c, "sockets/admin.sock"));
+    prefix_clean_own_sockets(a, conf_prefix(c));
 
     for (i = 0; names[i] != NULL; i++) {
         n = conf_listens(c, names[i], &listens);
@@ -561,6 +558,14 @@ prefix_clean_sockets(arena_t *a, const conf_t *c)
             }
         }
     }
+}
+
+
+void
+prefix_clean_own_sockets(arena_t *a, const char *prefix)
+{
+    prefix_clean_socket(arena_printf(a, "%s/sockets/control.sock", prefix));
+    prefix_clean_socket(arena_printf(a, "%s/sockets/admin.sock", prefix));
 }
 
 

@@ -38,6 +38,8 @@ int prefix_create(arena_t *a, const char *prefix, const char **err);
 
 /* removes sockets that nobody listens on any more */
 void prefix_clean_sockets(arena_t *a, const conf_t *c);
+/* the same for those below `prefix` alone */
+void prefix_clean_own_sockets(arena_t *a, const char *prefix);
 
 /* the nginx to start, checked to be one; NULL with *err */
 const char *prefix_find_nginx(arena_t *a, const conf_t *c, const char **err);

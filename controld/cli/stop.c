@@ -14,6 +14,7 @@
 #include "cli.h"
 #include "local_http.h"
 #include "node.h"
+#include "prefix.h"
 #include "process.h"
 
 
@@ -124,6 +125,8 @@ cli_quit(cli_t *cli)
     if (stop_daemon(cli, prefix) != 0) {
         return 1;
     }
+
+    prefix_clean_own_sockets(cli->arena, prefix);
 
     cli_print(forced ? "Timeout, Kong stopped forcefully"
               : "Kong stopped (gracefully)");

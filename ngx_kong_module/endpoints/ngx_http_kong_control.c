@@ -14,6 +14,8 @@ typedef struct {
 } ngx_http_kong_control_route_t;
 
 
+static void ngx_http_kong_control_unlink(ngx_log_t *log,
+    struct sockaddr_un *sun);
 static ngx_int_t ngx_http_kong_control_publish(ngx_http_request_t *r);
 static ngx_int_t ngx_http_kong_control_set_state(ngx_http_request_t *r);
 static ngx_int_t ngx_http_kong_control_get_state(ngx_http_request_t *r);
@@ -31,6 +33,64 @@ static ngx_http_kong_control_route_t  ngx_http_kong_control_routes[] = {
     { ngx_string("/state"), NGX_HTTP_GET, ngx_http_kong_control_get_state },
     { ngx_null_string, 0, NULL }
 };
+
+
+/*
+ * nginx does not bind to a unix socket whose file a killed master has left
+ * behind.  A node must start again all the same: a socket that refuses
+ * connections belongs to nobody and is removed.
+ */
+void
+ngx_http_kong_control_init(ngx_conf_t *cf)
+{
+    ngx_uint_t                  i, j;
+    ngx_http_conf_port_t       *port;
+    ngx_http_conf_addr_t       *addr;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    if (cmcf->ports == NULL || ngx_test_config) {
+        return;
+    }
+
+    port = cmcf->ports->elts;
+
+    for (i = 0; i < cmcf->ports->nelts; i++) {
+
+        addr = port[i].addrs.elts;
+
+        for (j = 0; j < port[i].addrs.nelts; j++) {
+            if (addr[j].opt.sockaddr->sa_family == AF_UNIX) {
+                ngx_http_kong_control_unlink(cf->log,
+                            (struct sockaddr_un *) addr[j].opt.sockaddr);
+            }
+        }
+    }
+}
+
+
+static void
+ngx_http_kong_control_unlink(ngx_log_t *log, struct sockaddr_un *sun)
+{
+    int  fd;
+
+    fd = socket(AF_UNIX, SOCK_STREAM|SOCK_NONBLOCK|SOCK_CLOEXEC, 0);
+    if (fd == -1) {
+        return;
+    }
+
+    if (connect(fd, (struct sockaddr *) sun, sizeof(struct sockaddr_un)) == -1
+        && ngx_errno == NGX_ECONNREFUSED
+        && ngx_delete_file((u_char *) sun->sun_path) != NGX_FILE_ERROR)
+    {
+        ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                      "socket \"%s\" of a killed nginx is removed",
+                      sun->sun_path);
+    }
+
+    (void) close(fd);
+}
 
 
 ngx_int_t
