@@ -87,7 +87,8 @@ daemon: $(B)/kong $(B)/controld
 
 $(B)/kong: $(B)/obj/controld/main.o $(B)/libkong.a
 	@echo '  LD   $@'
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@.tmp $^ $(LIBS)
+	@mv $@.tmp $@
 
 $(B)/controld: $(B)/kong
 	$(Q)ln -sf kong $@

@@ -29,10 +29,9 @@ like($out, qr/^CFLAGS =.* \Q$_\E(?: |$)/m, "the module: $_")
 my $log = slurp(build() . '/nginx/make.log');
 unlike($log, qr/\bwarning:/, 'nothing warned in the module');
 
-($rc, $out) = run({ dir => top(), env => \%env, timeout => 300 },
-                  'make', @san, 'all');
+($rc, $out) = run({ dir => top(), env => \%env }, 'make', '-n', @san, 'all');
 is($rc, 0, 'make once more');
-unlike($out, qr/^ +(?:CC|LD|AR|MOD) /m, 'compiles nothing');
+unlike($out, qr/^echo ' +(?:CC|LD|AR|MOD) /m, 'compiles nothing');
 
 ($rc, $out) = run({ dir => top() }, 'scripts/check-style');
 is($out, '', 'house style');
