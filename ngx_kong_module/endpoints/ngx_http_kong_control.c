@@ -130,7 +130,7 @@ ngx_http_kong_control_publish(ngx_http_request_t *r)
         || config <= 0 || config > 0xffffffff || endpoints > 0xffffffff)
     {
         return ngx_http_kong_control_answer(r, NGX_HTTP_BAD_REQUEST,
-                  "{\"message\":\"config and endpoints must be generations\"}");
+                  "{\"message\":\"config and endpoints are generations\"}");
     }
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_kong_module);

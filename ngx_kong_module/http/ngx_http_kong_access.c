@@ -329,6 +329,7 @@ ngx_http_kong_listen_port(ngx_http_request_t *r)
 
 #if (NGX_HTTP_SSL)
 
+
 static void
 ngx_http_kong_sni(ngx_http_request_t *r, kong_match_req_t *req)
 {

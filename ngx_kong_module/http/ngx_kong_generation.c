@@ -160,7 +160,8 @@ failed:
     ngx_log_error(NGX_LOG_ALERT, log, 0,
                   "generation %uD.%uD could not be adopted, %s: %V",
                   (uint32_t) (epoch >> 32), (uint32_t) epoch,
-                  ngx_kong_current ? "serving the one before" : "none to serve",
+                  ngx_kong_current ? "serving the one before"
+                                   : "there is none to serve",
                   &err);
 
     return ngx_kong_current;

@@ -177,8 +177,9 @@ ngx_kong_instance(ngx_kong_map_t *map, uint32_t i, ngx_log_t *log)
     ngx_kong_instance_t  *in;
 
     if (map->instances == NULL) {
-        map->instances = ngx_pcalloc(map->pool, map->seg.header->n_plugins
-                                               * sizeof(ngx_kong_instance_t *));
+        map->instances = ngx_pcalloc(map->pool,
+                                     map->seg.header->n_plugins
+                                     * sizeof(ngx_kong_instance_t *));
         if (map->instances == NULL) {
             return NULL;
         }
@@ -417,6 +418,31 @@ ngx_kong_conf_strs(ngx_kong_instance_t *in, const char *name,
     }
 
     *n = v->n;
+
+    return list;
+}
+
+
+ngx_str_t *
+ngx_kong_conf_lower(ngx_kong_instance_t *in, const char *name,
+    ngx_pool_t *pool, ngx_uint_t *n)
+{
+    u_char      *p;
+    ngx_str_t   *list;
+    ngx_uint_t   i;
+
+    list = ngx_kong_conf_strs(in, name, pool, n);
+
+    for (i = 0; i < *n; i++) {
+        p = ngx_pnalloc(pool, list[i].len + 1);
+        if (p == NULL) {
+            *n = 0;
+            return NULL;
+        }
+
+        ngx_strlow(p, list[i].data, list[i].len);
+        list[i].data = p;
+    }
 
     return list;
 }
