@@ -17,10 +17,30 @@ typedef struct {
     size_t    size;
 } segment_buf_t;
 
+/*
+ * Something that is left out while the rest is published: set aside by the
+ * source (it does not validate) or by the compiler.  A plugin of that kind
+ * closes the routes in its scope, unless it only observes.
+ */
+typedef struct {
+    const char     *entity;          /* "plugins" */
+    const value_t  *row;             /* as far as it could be read */
+    const char     *reason;          /* a sentence without the name */
+} compile_aside_t;
+
 typedef struct {
     uint32_t     generation;
     uint64_t     created;            /* ms */
     const char  *router_flavor;
+
+    /* the database's way: what cannot be compiled is set aside, not refused.
+     * `broken` are what the source has set aside already; `aside` receives
+     * both, from the arena */
+    unsigned                set_aside;
+    const compile_aside_t  *broken;
+    size_t                  n_broken;
+    compile_aside_t       **aside;
+    size_t                 *n_aside;
 } compile_opts_t;
 
 typedef struct {

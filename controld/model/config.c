@@ -69,6 +69,10 @@ void
 config_free(config_t *c)
 {
     if (c != NULL) {
+        if (c->release != NULL) {
+            c->release(c->owner);
+        }
+
         arena_free(c->arena);
     }
 }

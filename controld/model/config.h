@@ -27,6 +27,11 @@ typedef struct {
     char             hash[33];      /* MD5 of the source text, hex; 32 zeros
                                        for an empty configuration */
     double           loaded_at;
+    unsigned         sorted:1;      /* rows stand by ascending id */
+
+    /* tables may be shared with other configurations: let go by config_free */
+    void           (*release)(void *owner);
+    void            *owner;
 } config_t;
 
 

@@ -100,7 +100,18 @@ load_config(load_t *l)
         return;
     }
 
-    if (l->path != NULL && load_read(l) == -1) {
+    if (l->make != NULL) {
+        c = l->make(l, l->source);
+
+        if (c == NULL && l->rc != LOAD_UNCHANGED) {
+            load_fail(l, l->first);
+        }
+
+        if (c == NULL) {
+            return;
+        }
+
+    } else if (l->path != NULL && load_read(l) == -1) {
         c = declarative_load_file(l->arena, l->path, &l->opts, &l->errors);
 
     } else {
@@ -233,6 +244,12 @@ load_compile(load_t *l)
 
     (void) clock_gettime(CLOCK_REALTIME, &now);
 
+    memset(&opts, 0, sizeof(opts));
+    opts.set_aside = l->opts.database;
+    opts.broken = l->broken;
+    opts.n_broken = l->n_broken;
+    opts.aside = &l->aside;
+    opts.n_aside = &l->n_aside;
     opts.generation = l->number;
     opts.created = now.tv_sec * 1000ull + now.tv_nsec / 1000000;
     opts.router_flavor = l->opts.router_flavor;
@@ -425,6 +442,11 @@ generation_sort(generation_t *g)
     for (i = 0; i < c->n_tables; i++) {
         t = &c->tables[i];
         if (t->n == 0) {
+            continue;
+        }
+
+        if (c->sorted) {
+            g->sorted[i] = t->rows;
             continue;
         }
 

@@ -52,6 +52,13 @@ struct load_s {
     int                  (*prepare)(load_t *l);
     void                  *data;
 
+    /* a source that has entities, no text: the configuration, in the thread;
+     * NULL: it is the known one (rc is LOAD_UNCHANGED), or `first` says why */
+    config_t            *(*make)(load_t *l, void *source);
+    void                  *source;
+    const compile_aside_t *broken;       /* what make() has set aside */
+    size_t                 n_broken;
+
     /* the outcome */
     load_rc_t              rc;
     generation_t          *generation;
@@ -59,6 +66,8 @@ struct load_s {
     declarative_errors_t   errors;
     const char            *report;       /* all errors, a line each */
     const char            *first;        /* the first as one sentence */
+    compile_aside_t       *aside;        /* left out of a good load */
+    size_t                 n_aside;
     int                    status;       /* of prepare() */
     const char            *body;         /* JSON text */
     size_t                 body_len;

@@ -35,7 +35,11 @@ compile(test_t *t, const char *text)
     char            *json;
     size_t           i, j;
     value_t          doc;
-    compile_opts_t   opts = { 5, 1000, "traditional_compatible" };
+    compile_opts_t   opts = {
+        .generation = 5,
+        .created = 1000,
+        .router_flavor = "traditional_compatible"
+    };
 
     memset(t, 0, sizeof(*t));
     t->arena = arena_new();
@@ -334,7 +338,7 @@ test_endpoints(void **state)
     const char             *err;
     segment_buf_t           buf;
     kong_segment_t          seg;
-    compile_opts_t          opts = { 9, 1, NULL };
+    compile_opts_t          opts = { .generation = 9, .created = 1 };
     const kong_endpoint_t  *e;
 
     static const kong_address_t  addresses[] = {
