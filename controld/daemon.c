@@ -152,7 +152,9 @@ daemon_open_loop(daemon_t *d, const char **err)
     if (d->base == NULL
         || (d->settle = evtimer_new(d->base, daemon_settled, d)) == NULL
         || (d->loader = offload_new(d->base)) == NULL
+        || (d->quiet = evtimer_new(d->base, daemon_keep_quiet, d)) == NULL
         || (d->disk = offload_new(d->base)) == NULL
+        || (d->keep = offload_new(d->base)) == NULL
         || (d->web = offload_new(d->base)) == NULL)
     {
         *err = strerror(errno);
@@ -166,14 +168,18 @@ daemon_open_loop(daemon_t *d, const char **err)
 static int
 daemon_open_publisher(daemon_t *d, const char **err)
 {
-    arena_t     *a;
-    dns_conf_t   dc;
+    arena_t              *a;
+    dns_conf_t            dc;
+    publisher_threads_t   threads;
+
+    threads.disk = d->disk;
+    threads.keep = d->keep;
 
     d->control = control_new(d->base,
                              conf_path(d->conf, "sockets/control.sock"));
 
     if (d->control == NULL
-        || (d->publisher = publisher_new(d->base, d->store, d->disk,
+        || (d->publisher = publisher_new(d->base, d->store, &threads,
                                          d->control))
            == NULL)
     {
@@ -247,10 +253,15 @@ daemon_close(daemon_t *d)
         publisher_stop(d->publisher);
     }
 
+    if (d->quiet != NULL && evtimer_pending(d->quiet, NULL)) {
+        (void) daemon_keep(d, NULL);
+    }
+
     /* threads finish what they are at: a file is whole or not there */
     offload_free(d->web);
     offload_free(d->loader);
     offload_free(d->disk);
+    offload_free(d->keep);
 
     control_free(d->control);
     publisher_free(d->publisher);
@@ -269,6 +280,10 @@ daemon_close(daemon_t *d)
 
     if (d->settle != NULL) {
         event_free(d->settle);
+    }
+
+    if (d->quiet != NULL) {
+        event_free(d->quiet);
     }
 
     if (d->base != NULL) {

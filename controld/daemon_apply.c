@@ -26,9 +26,6 @@ static void daemon_send(apply_t *a);
 static void daemon_published(void *data, publish_rc_t rc, const char *err);
 static void daemon_adopt(apply_t *a);
 static void daemon_resume(apply_t *a);
-static void daemon_export(void *data);
-static void daemon_exported(void *data);
-static void daemon_keep(void *data);
 static void daemon_finish(apply_t *a, posted_t rc, const char *err);
 static void daemon_sent_addresses(void *data, publish_rc_t rc,
     const char *err);
@@ -333,6 +330,7 @@ daemon_resolved(void *data)
 static void
 daemon_send(apply_t *a)
 {
+    int                  rc;
     size_t               n;
     daemon_t            *d;
     uint32_t             config, endpoints;
@@ -361,10 +359,19 @@ daemon_send(apply_t *a)
         e = &buf;
     }
 
-    if (publisher_submit(d->publisher, a->load->number, &a->load->segment,
-                         endpoints, e, daemon_published, a)
-        == -1)
-    {
+    /* the file is there whatever happens; a body that was posted is safe
+     * before its sender hears of it */
+    if (a->posted == NULL) {
+        rc = publisher_submit_early(d->publisher, a->load->number,
+                                    &a->load->segment, endpoints, e,
+                                    daemon_published, a);
+    } else {
+        rc = publisher_submit(d->publisher, a->load->number,
+                              &a->load->segment, endpoints, e,
+                              daemon_published, a);
+    }
+
+    if (rc == -1) {
         segment_buf_release(e != NULL ? &buf : NULL);
         daemon_finish(a, POSTED_FAILED, "out of memory");
         return;
@@ -443,9 +450,24 @@ daemon_adopt(apply_t *a)
         daemon_report(d, d->ok, d->message);
     }
 
-    a->job.run = daemon_export;
-    a->job.done = daemon_exported;
-    offload_run(d->loader, &a->job);
+    (void) evtimer_del(d->quiet);
+
+    if (a->posted == NULL) {
+        daemon_keep_soon(d);
+        daemon_finish(a, POSTED_OK, NULL);
+
+    } else if (daemon_keep(d, a) == -1) {
+        daemon_finish(a, POSTED_OK, NULL);
+    }
+}
+
+
+void
+daemon_kept(apply_t *a)
+{
+    if (!a->daemon->stopping) {
+        daemon_finish(a, POSTED_OK, NULL);
+    }
 }
 
 
@@ -477,64 +499,6 @@ daemon_resume(apply_t *a)
 
     daemon_report(d, d->ok, d->message);
     daemon_finish(a, POSTED_OK, NULL);
-}
-
-
-/* in the loader's thread: the generation is complete and only read */
-static void
-daemon_export(void *data)
-{
-    char     *text;
-    apply_t  *a = data;
-    arena_t  *arena;
-
-    arena = arena_new();
-    text = declarative_export(arena, a->load->generation->config, &a->len);
-
-    a->text = malloc(a->len + 1);
-    if (a->text != NULL) {
-        memcpy(a->text, text, a->len + 1);
-    }
-
-    arena_free(arena);
-}
-
-
-static void
-daemon_exported(void *data)
-{
-    apply_t  *a = data;
-
-    if (a->text != NULL) {
-        /* also while stopping: the disk's thread ends after this one */
-        a->job.run = daemon_keep;
-        offload_run(a->daemon->disk, &a->job);
-        return;
-    }
-
-    if (!a->daemon->stopping) {
-        daemon_finish(a, POSTED_OK, NULL);
-    }
-}
-
-
-/* in the disk's thread */
-static void
-daemon_keep(void *data)
-{
-    apply_t     *a = data;
-    const char  *err;
-
-    if (store_write_source(a->daemon->store, a->load->number, a->text,
-                           a->len, &err)
-        == -1)
-    {
-        log_write(LOG_ERR, "the text of configuration %u is not kept for the "
-                  "next start: %s", a->load->number, err);
-    }
-
-    free(a->text);
-    a->text = NULL;
 }
 
 
@@ -570,7 +534,6 @@ daemon_apply_free(apply_t *a)
     dns_set_free(a->set);
     dns_set_free(a->old_set);
     load_free(a->load);
-    free(a->text);
     free(a);
 }
 

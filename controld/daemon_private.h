@@ -21,6 +21,7 @@
 #define DAEMON_RESOLVE      2000     /* ms a new configuration waits for DNS */
 #define DAEMON_SETTLE       5        /* ms to gather changes of addresses */
 #define DAEMON_RETRY        1000
+#define DAEMON_KEEP         1        /* s of quiet before a text is kept */
 
 
 typedef struct daemon_s  daemon_t;
@@ -38,12 +39,19 @@ struct apply_s {
     dns_set_t         *old_set;
     uint64_t           old_sum;
     offload_job_t      job;
-    char              *text;         /* of <generation>.source */
-    size_t             len;
 
     admin_posted_pt    posted;       /* of POST /config, or NULL */
     void              *data;
 };
+
+/* the text of a generation on its way to <generation>.source */
+typedef struct {
+    store_t           *store;
+    generation_t      *generation;
+    daemon_t          *daemon;
+    apply_t           *apply;        /* waits for it, or NULL */
+    offload_job_t      job;
+} daemon_keep_t;
 
 struct daemon_s {
     conf_t              *conf;
@@ -54,8 +62,10 @@ struct daemon_s {
     struct event_base   *base;
     struct event        *signals[DAEMON_SIGNALS];
     struct event        *settle;
+    struct event        *quiet;      /* then the active text is kept */
     offload_t           *loader;
     offload_t           *disk;
+    offload_t           *keep;       /* waits for the disk */
     offload_t           *web;
     control_t           *control;
     store_t             *store;
@@ -88,6 +98,15 @@ void daemon_addresses(void *data);
 void daemon_settled(evutil_socket_t fd, short what, void *data);
 void daemon_report(daemon_t *d, unsigned ok, const char *message);
 void daemon_apply_free(apply_t *a);
+
+/* daemon_keep.c */
+/* soon, when no other configuration follows */
+void daemon_keep_soon(daemon_t *d);
+/* now; `a`, which may be NULL, is finished afterwards */
+int daemon_keep(daemon_t *d, apply_t *a);
+void daemon_keep_quiet(evutil_socket_t fd, short what, void *data);
+/* daemon_apply.c: the text of what was posted is kept */
+void daemon_kept(apply_t *a);
 
 /* shared with daemon_prepare.c; text from `a` */
 int daemon_has_source(const conf_t *c);

@@ -3,9 +3,10 @@
  * `current`), and the heartbeat.
  *
  * A pair under way is a batch: it is written by the disk's thread, told to
- * the module, and made current by the disk's thread.  The heartbeat notices
- * an nginx that came back (a start, a crash) and makes sure that it serves
- * the current pair.
+ * the module, and handed to the keeper, which waits for the disk and makes it
+ * current.  A pair that is served leaves the way free for the next one before
+ * the disk is done.  The heartbeat notices an nginx that came back (a start, a
+ * crash) and makes sure that it serves the newest pair.
  */
 
 #include <errno.h>
@@ -17,6 +18,7 @@
 #include <event2/http.h>
 
 #include "../log.h"
+#include "keeper.h"
 #include "publisher.h"
 
 
@@ -33,6 +35,7 @@ typedef struct waiter_s  waiter_t;
 struct waiter_s {
     publish_done_pt   done;
     void             *data;
+    unsigned          early;           /* served is enough */
     waiter_t         *next;
 };
 
@@ -43,19 +46,32 @@ typedef struct {
     segment_buf_t   e;
     waiter_t       *waiters;
     waiter_t      **last;
+    uint32_t        staged_config;     /* 0: `current` is not staged */
+    uint32_t        staged_endpoints;
 } batch_t;
+
+/* a batch on its way to the disk for good */
+typedef struct {
+    keep_t          keep;
+    publisher_t    *publisher;
+    waiter_t       *waiters;
+    publish_rc_t    rc;
+    unsigned        new_config:1;      /* its file belongs to this pair */
+    unsigned        new_endpoints:1;
+} kept_t;
 
 typedef enum {
     PUBLISHER_IDLE = 0,
     PUBLISHER_WRITING,
     PUBLISHER_TELLING,
     PUBLISHER_WAITING,                 /* nginx hangs: again in a moment */
-    PUBLISHER_FINISHING
+    PUBLISHER_FINISHING                /* refused, or without nginx */
 } publisher_step_t;
 
 struct publisher_s {
     store_t            *store;
     offload_t          *disk;
+    keeper_t           *keeper;
     control_t          *control;
     struct event       *beat;
     struct event       *retry;
@@ -64,6 +80,7 @@ struct publisher_s {
     publisher_step_t    step;
     batch_t             now;
     batch_t             next;
+    kept_t             *kept;          /* for the batch under way */
     unsigned            has_next:1;
     unsigned            stopped:1;
     unsigned            beating:1;
@@ -78,13 +95,14 @@ struct publisher_s {
     publish_rc_t        rc;
     char                err[512];
 
-    uint32_t            config;        /* current */
+    uint32_t            config;        /* served, or current */
     uint32_t            endpoints;
 
     char               *state;         /* the heartbeat's query */
 };
 
 
+static int publisher_wait_for(batch_t *b, publish_done_pt done, void *data);
 static void publisher_kick(evutil_socket_t fd, short what, void *data);
 static void publisher_begin(publisher_t *p);
 static void publisher_write(void *data);
@@ -96,8 +114,11 @@ static void publisher_told(void *data, int status, const char *body,
 static void publisher_wait(publisher_t *p, int status);
 static void publisher_retry(evutil_socket_t fd, short what, void *data);
 static void publisher_commit(publisher_t *p, publish_rc_t rc);
-static void publisher_set_current(void *data);
+static void publisher_leave(publisher_t *p, kept_t *k);
+static void publisher_kept(keep_t *keep, int rc, const char *err);
 static void publisher_discard(void *data);
+static void publisher_remove(publisher_t *p, uint32_t config,
+    uint32_t endpoints);
 static void publisher_finished(void *data);
 static void publisher_merge(batch_t *into, batch_t *newer);
 static void publisher_clear(batch_t *b);
@@ -117,8 +138,8 @@ static void publisher_job(publisher_t *p, void (*run)(void *),
 
 
 publisher_t *
-publisher_new(struct event_base *base, store_t *store, offload_t *disk,
-    control_t *control)
+publisher_new(struct event_base *base, store_t *store,
+    const publisher_threads_t *threads, control_t *control)
 {
     publisher_t     *p;
     struct timeval   tv;
@@ -129,7 +150,8 @@ publisher_new(struct event_base *base, store_t *store, offload_t *disk,
     }
 
     p->store = store;
-    p->disk = disk;
+    p->disk = threads->disk;
+    p->keeper = keeper_new(store, threads->keep);
     p->control = control;
     p->now.last = &p->now.waiters;
     p->next.last = &p->next.waiters;
@@ -142,7 +164,7 @@ publisher_new(struct event_base *base, store_t *store, offload_t *disk,
     tv.tv_usec = 0;
 
     if (p->beat == NULL || p->retry == NULL || p->kick == NULL
-        || event_add(p->beat, &tv) == -1)
+        || p->keeper == NULL || event_add(p->beat, &tv) == -1)
     {
         publisher_free(p);
         return NULL;
@@ -186,6 +208,8 @@ publisher_free(publisher_t *p)
 
     publisher_clear(&p->now);
     publisher_clear(&p->next);
+    keeper_free(p->keeper);
+    free(p->kept);
     free(p->state);
     free(p);
 }
@@ -195,22 +219,13 @@ int
 publisher_submit(publisher_t *p, uint32_t config, segment_buf_t *c,
     uint32_t endpoints, segment_buf_t *e, publish_done_pt done, void *data)
 {
-    batch_t    b;
-    waiter_t  *w;
+    batch_t  b;
 
     memset(&b, 0, sizeof(batch_t));
     b.last = &b.waiters;
 
-    if (done != NULL) {
-        w = calloc(1, sizeof(waiter_t));
-        if (w == NULL) {
-            return -1;
-        }
-
-        w->done = done;
-        w->data = data;
-        b.waiters = w;
-        b.last = &w->next;
+    if (done != NULL && publisher_wait_for(&b, done, data) == -1) {
+        return -1;
     }
 
     if (c != NULL) {
@@ -230,6 +245,45 @@ publisher_submit(publisher_t *p, uint32_t config, segment_buf_t *c,
 
     /* from the loop, so that a caller never sees done() inside its call */
     event_active(p->kick, EV_TIMEOUT, 0);
+
+    return 0;
+}
+
+
+int
+publisher_submit_early(publisher_t *p, uint32_t config, segment_buf_t *c,
+    uint32_t endpoints, segment_buf_t *e, publish_done_pt done, void *data)
+{
+    waiter_t **last;
+
+    last = p->next.last;
+
+    if (publisher_submit(p, config, c, endpoints, e, done, data) == -1) {
+        return -1;
+    }
+
+    if (*last != NULL) {
+        (*last)->early = 1;
+    }
+
+    return 0;
+}
+
+
+static int
+publisher_wait_for(batch_t *b, publish_done_pt done, void *data)
+{
+    waiter_t  *w;
+
+    w = calloc(1, sizeof(waiter_t));
+    if (w == NULL) {
+        return -1;
+    }
+
+    w->done = done;
+    w->data = data;
+    b->waiters = w;
+    b->last = &w->next;
 
     return 0;
 }
@@ -321,6 +375,10 @@ publisher_begin(publisher_t *p)
         p->now.endpoints = p->endpoints;
     }
 
+    if (p->kept == NULL) {
+        p->kept = calloc(1, sizeof(kept_t));
+    }
+
     p->delay = PUBLISHER_RETRY;
     p->hinted = 0;
     p->step = PUBLISHER_WRITING;
@@ -351,6 +409,11 @@ publisher_write_pair(publisher_t *p, const char **err)
 
     b = &p->now;
 
+    if (p->kept == NULL) {
+        *err = "out of memory";
+        return -1;
+    }
+
     if (b->config == 0 || b->endpoints == 0) {
         *err = "a pair needs both a configuration and its endpoints";
         return -1;
@@ -370,6 +433,15 @@ publisher_write_pair(publisher_t *p, const char **err)
     {
         return -1;
     }
+
+    /* a pair that nginx has not taken, and that grew into this one */
+    if (b->staged_config != 0) {
+        store_unstage_current(p->store, b->staged_config,
+                              b->staged_endpoints);
+    }
+
+    b->staged_config = b->config;
+    b->staged_endpoints = b->endpoints;
 
     return store_stage_current(p->store, b->config, b->endpoints, err);
 }
@@ -489,53 +561,143 @@ publisher_retry(evutil_socket_t fd, short what, void *data)
 }
 
 
+/*
+ * What is served needs no disk: those who wait for no more hear it now, and
+ * the next pair may follow.  Without nginx a pair is nothing before it is on
+ * the disk.
+ */
 static void
 publisher_commit(publisher_t *p, publish_rc_t rc)
 {
+    kept_t  *k;
+
+    k = p->kept;
+    p->kept = NULL;
     p->rc = rc;
+
+    k->publisher = p;
+    k->rc = rc;
+    k->new_config = (p->now.c.data != NULL);
+    k->new_endpoints = (p->now.e.data != NULL);
+    k->keep.config = p->now.config;
+    k->keep.endpoints = p->now.endpoints;
+    k->keep.done = publisher_kept;
+
+    if (rc == PUBLISH_SERVED) {
+        p->config = p->now.config;
+        p->endpoints = p->now.endpoints;
+        p->told = 1;
+    }
+
+    publisher_leave(p, k);
     p->step = PUBLISHER_FINISHING;
-    publisher_job(p, publisher_set_current, publisher_finished);
+    keeper_keep(p->keeper, &k->keep);
+
+    if (rc == PUBLISH_SERVED) {
+        publisher_answer(p);
+    }
+}
+
+
+/* waiters for the disk go with the pair */
+static void
+publisher_leave(publisher_t *p, kept_t *k)
+{
+    waiter_t  *w, **from, **to;
+
+    from = &p->now.waiters;
+    to = &k->waiters;
+
+    while ((w = *from) != NULL) {
+
+        if (w->early && k->rc == PUBLISH_SERVED) {
+            from = &w->next;
+            continue;
+        }
+
+        *from = w->next;
+        *to = w;
+        to = &w->next;
+    }
+
+    *to = NULL;
+    p->now.last = from;
 }
 
 
 static void
-publisher_set_current(void *data)
+publisher_kept(keep_t *keep, int rc, const char *err)
 {
-    const char   *err;
-    publisher_t  *p = data;
+    kept_t        *k;
+    waiter_t      *w;
+    publisher_t   *p;
+    publish_rc_t   outcome;
 
-    if (store_set_current(p->store, p->now.config, p->now.endpoints, &err)
-        == -1)
-    {
-        (void) snprintf(p->err, sizeof(p->err), "%s", err);
+    k = (kept_t *) keep;
+    p = k->publisher;
+    outcome = (rc == -1 && k->rc == PUBLISH_STORED) ? PUBLISH_FAILED : k->rc;
 
-        if (p->rc == PUBLISH_STORED) {
-            p->rc = PUBLISH_FAILED;
-            publisher_discard(p);
-            return;
-        }
-
-        /* served all the same; only a restart of nginx would miss it */
+    if (rc == -1 && k->rc == PUBLISH_SERVED) {
+        /* only a restart of nginx would miss it */
         log_write(LOG_ERR, "configuration %" PRIu32 " is served, but nginx "
-                  "would not start on it: %s", p->now.config, err);
+                  "would not start on it: %s", keep->config, err);
     }
 
-    store_trim(p->store, STORE_HISTORY);
+    if (outcome == PUBLISH_FAILED) {
+        publisher_remove(p, k->new_config ? keep->config : 0,
+                         k->new_endpoints ? keep->endpoints : 0);
+
+    } else if (outcome == PUBLISH_STORED) {
+        p->config = keep->config;
+        p->endpoints = keep->endpoints;
+        p->told = 0;
+    }
+
+    while ((w = k->waiters) != NULL) {
+        k->waiters = w->next;
+
+        if (!p->stopped) {
+            w->done(w->data, outcome, outcome < 0 ? err : NULL);
+        }
+
+        free(w);
+    }
+
+    if (k->rc == PUBLISH_STORED && !p->stopped) {
+        publisher_answer(p);
+    }
+
+    free(k);
 }
 
 
 static void
 publisher_discard(void *data)
 {
-    publisher_t *p = data;
+    batch_t      *b;
+    publisher_t  *p = data;
 
-    if (p->now.c.data != NULL) {
-        (void) store_remove(p->store, KONG_SEGMENT_CONFIG, p->now.config);
+    b = &p->now;
+
+    if (b->staged_config != 0) {
+        store_unstage_current(p->store, b->staged_config,
+                              b->staged_endpoints);
     }
 
-    if (p->now.e.data != NULL) {
-        (void) store_remove(p->store, KONG_SEGMENT_ENDPOINTS,
-                            p->now.endpoints);
+    publisher_remove(p, b->c.data != NULL ? b->config : 0,
+                     b->e.data != NULL ? b->endpoints : 0);
+}
+
+
+static void
+publisher_remove(publisher_t *p, uint32_t config, uint32_t endpoints)
+{
+    if (config != 0) {
+        (void) store_remove(p->store, KONG_SEGMENT_CONFIG, config);
+    }
+
+    if (endpoints != 0) {
+        (void) store_remove(p->store, KONG_SEGMENT_ENDPOINTS, endpoints);
     }
 }
 
@@ -545,20 +707,13 @@ publisher_finished(void *data)
 {
     publisher_t *p = data;
 
-    if (p->stopped) {
-        return;
+    if (!p->stopped) {
+        publisher_answer(p);
     }
-
-    if (p->rc >= 0) {
-        p->config = p->now.config;
-        p->endpoints = p->now.endpoints;
-        p->told = (p->rc == PUBLISH_SERVED);
-    }
-
-    publisher_answer(p);
 }
 
 
+/* the way is free for the next pair */
 static void
 publisher_answer(publisher_t *p)
 {

@@ -2,6 +2,11 @@
  * publisher: takes new segments to the disk and to nginx, one pair at a time
  * and in the order of their submission.
  *
+ * Files are written, told to nginx and only then waited for: the page cache
+ * that nginx maps is the same before and after.  `current` names a pair once
+ * it is on the disk, so that a crash of the machine in between goes back to
+ * the pair before, which is whole.
+ *
  * What arrives while a pair is under way is merged into the next one: the
  * newest configuration and the newest endpoints win, and everybody who
  * waited learns the outcome of the pair that contains theirs.
@@ -42,11 +47,18 @@ typedef struct {
 } publisher_state_t;
 
 
-/* `disk` is where files are written.  NULL: out of memory */
+typedef struct {
+    offload_t   *disk;       /* files are written here */
+    offload_t   *keep;       /* and here the disk is waited for */
+} publisher_threads_t;
+
+
+/* NULL: out of memory */
 publisher_t *publisher_new(struct event_base *base, store_t *store,
-    offload_t *disk, control_t *control);
-/* drops what is not done yet, without a call.  `disk` must be idle, that is
- * freed before, and `control` is freed after */
+    const publisher_threads_t *threads, control_t *control);
+/* drops what is not served yet, without a call; what is served becomes
+ * current in publisher_free().  The threads and `control` are freed between
+ * the two */
 void publisher_stop(publisher_t *p);
 void publisher_free(publisher_t *p);
 
@@ -57,7 +69,13 @@ void publisher_free(publisher_t *p);
 int publisher_submit(publisher_t *p, uint32_t config, segment_buf_t *c,
     uint32_t endpoints, segment_buf_t *e, publish_done_pt done, void *data);
 
-/* the pair that `current` names, 0 when there is none */
+/* the same, but done() does not wait for the disk: what it tells is served may
+ * be gone after a crash of the machine */
+int publisher_submit_early(publisher_t *p, uint32_t config,
+    segment_buf_t *c, uint32_t endpoints, segment_buf_t *e,
+    publish_done_pt done, void *data);
+
+/* the pair that is served or that nginx would start on, 0 when there is none */
 void publisher_current(publisher_t *p, uint32_t *config,
     uint32_t *endpoints);
 /* 1 when the module has answered for that pair */

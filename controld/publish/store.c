@@ -1,10 +1,12 @@
 /*
  * store: files of segments, their generations and `current`.
  *
- * A file appears under its name only when all of its bytes are on disk, and
- * names are never used twice by one store, so that a crash at any moment
- * leaves whole files and at most one temporary one, which the next
- * store_open() removes.
+ * A file appears under its name only when all of its bytes are written, and
+ * names are never used twice by one store, so that a killed writer leaves
+ * whole files and at most a few temporary ones, which the next store_open()
+ * removes.  Bytes reach the disk before `current` names them, but not before
+ * they are served: a machine that crashes in between may leave a damaged file
+ * that nothing names and that no reader's checksum lets pass.
  */
 
 #include <dirent.h>
@@ -24,11 +26,10 @@
 
 
 #define STORE_TEMP         ".tmp."
-#define STORE_STAGED       ".tmp.current"
 #define STORE_LOCK         ".lock"
 #define STORE_LOCK_WAIT    5000        /* ms: a predecessor that is ending */
 #define STORE_LOCK_STEP    20
-#define STORE_NAME         32
+#define STORE_NAME         48
 
 /* kinds of files; the first two are kong_segment_kind_t */
 #define STORE_SOURCE       3
@@ -43,8 +44,6 @@ struct store_s {
     uint32_t   next[STORE_KINDS];
     uint32_t   config;                 /* of `current` */
     uint32_t   endpoints;
-    uint32_t   staged_config;
-    uint32_t   staged_endpoints;
 };
 
 typedef struct {
@@ -69,9 +68,11 @@ static int store_put_temp(store_t *s, const char *temp, mode_t mode,
 static int store_fill(int fd, const char *data, size_t len);
 static int store_rename(store_t *s, const char *temp, const char *name,
     const char **err);
+static int store_sync(store_t *s, const char *name, const char **err);
 static char *store_load(store_t *s, const char *name, size_t *len);
 static int store_parse(const char *name, unsigned *kind, uint32_t *generation);
 static void store_name(char *name, unsigned kind, uint32_t generation);
+static void store_staged(char *temp, uint32_t config, uint32_t endpoints);
 static void store_list(store_t *s, unsigned kind, store_list_t *list);
 static int store_has(store_t *s, unsigned kind, uint32_t generation);
 static int store_newer(const void *one, const void *two);
@@ -189,7 +190,12 @@ store_write_source(store_t *s, uint32_t generation, const char *text,
     store_name(name, STORE_SOURCE, generation);
 
     /* nginx does not read this one */
-    return store_put(s, name, 0600, text, len, err);
+    if (store_put(s, name, 0600, text, len, err) == -1) {
+        return -1;
+    }
+
+    return (store_sync(s, name, err) == -1
+            || store_sync(s, ".", err) == -1) ? -1 : 0;
 }
 
 
@@ -217,22 +223,23 @@ store_stage_current(store_t *s, uint32_t config, uint32_t endpoints,
     const char **err)
 {
     int   len;
-    char  line[STORE_NAME];
+    char  line[STORE_NAME], temp[STORE_NAME];
 
     len = snprintf(line, sizeof(line), "%" PRIu32 " %" PRIu32 "\n", config,
                    endpoints);
+    store_staged(temp, config, endpoints);
 
-    s->staged_config = 0;
-    s->staged_endpoints = 0;
+    return store_put_temp(s, temp, s->mode, line, len, err);
+}
 
-    if (store_put_temp(s, STORE_STAGED, s->mode, line, len, err) == -1) {
-        return -1;
-    }
 
-    s->staged_config = config;
-    s->staged_endpoints = endpoints;
+void
+store_unstage_current(store_t *s, uint32_t config, uint32_t endpoints)
+{
+    char  temp[STORE_NAME];
 
-    return 0;
+    store_staged(temp, config, endpoints);
+    (void) unlinkat(s->dir, temp, 0);
 }
 
 
@@ -240,25 +247,42 @@ int
 store_set_current(store_t *s, uint32_t config, uint32_t endpoints,
     const char **err)
 {
-    if (s->staged_config != config || s->staged_endpoints != endpoints
-        || config == 0)
+    char  name[STORE_NAME], temp[STORE_NAME];
+
+    store_staged(temp, config, endpoints);
+
+    if (faccessat(s->dir, temp, F_OK, 0) == -1
+        && store_stage_current(s, config, endpoints, err) == -1)
     {
-        if (store_stage_current(s, config, endpoints, err) == -1) {
-            return -1;
-        }
+        return -1;
     }
 
-    s->staged_config = 0;
-    s->staged_endpoints = 0;
+    store_name(name, KONG_SEGMENT_CONFIG, config);
 
-    if (store_rename(s, STORE_STAGED, "current", err) == -1) {
-        return -1;
+    if (store_sync(s, name, err) == -1) {
+        goto failed;
+    }
+
+    store_name(name, KONG_SEGMENT_ENDPOINTS, endpoints);
+
+    if (store_sync(s, name, err) == -1 || store_sync(s, temp, err) == -1
+        || store_sync(s, ".", err) == -1
+        || store_rename(s, temp, "current", err) == -1
+        || store_sync(s, ".", err) == -1)
+    {
+        goto failed;
     }
 
     s->config = config;
     s->endpoints = endpoints;
 
     return 0;
+
+failed:
+
+    (void) unlinkat(s->dir, temp, 0);
+
+    return -1;
 }
 
 
@@ -485,10 +509,6 @@ store_put_temp(store_t *s, const char *temp, mode_t mode, const void *data,
         rc = -1;
     }
 
-    if (rc == 0 && fsync(fd) == -1) {
-        rc = -1;
-    }
-
     if (rc == -1) {
         *err = store_error("snapshots/%s: %s", temp, strerror(errno));
     }
@@ -539,12 +559,28 @@ store_rename(store_t *s, const char *temp, const char *name,
         return -1;
     }
 
-    if (fsync(s->dir) == -1) {
-        *err = store_error("snapshots: %s", strerror(errno));
-        return -1;
+    return 0;
+}
+
+
+/* "." is the folder, whose names are on disk afterwards */
+static int
+store_sync(store_t *s, const char *name, const char **err)
+{
+    int  fd, rc;
+
+    fd = openat(s->dir, name, O_RDONLY|O_NOFOLLOW|O_CLOEXEC);
+    rc = (fd == -1) ? -1 : fsync(fd);
+
+    if (rc == -1) {
+        *err = store_error("snapshots/%s: %s", name, strerror(errno));
     }
 
-    return 0;
+    if (fd != -1) {
+        (void) close(fd);
+    }
+
+    return rc;
 }
 
 
@@ -647,6 +683,15 @@ store_name(char *name, unsigned kind, uint32_t generation)
 {
     (void) snprintf(name, STORE_NAME, "%" PRIu32 ".%s", generation,
                     store_suffix[kind]);
+}
+
+
+static void
+store_staged(char *temp, uint32_t config, uint32_t endpoints)
+{
+    (void) snprintf(temp, STORE_NAME,
+                    STORE_TEMP "current.%" PRIu32 ".%" PRIu32, config,
+                    endpoints);
 }
 
 

@@ -8,8 +8,8 @@
  * may enter (0750, made so by `kong start` when nginx's workers run as
  * another user) gives files of 0640 with the folder's group.
  *
- * After store_open() only store_next() may be called from another thread than
- * the one that writes.
+ * After store_open() one thread may write files and stage `current`, another
+ * set it and trim, and a third call store_next().
  */
 
 #ifndef KONG_STORE_H
@@ -29,7 +29,8 @@ void store_close(store_t *s);
 
 /* a generation that no file of the kind has used yet */
 uint32_t store_next(store_t *s, kong_segment_kind_t kind);
-/* temporary name, fsync, rename, fsync of the folder; whole or not at all */
+/* temporary name, rename: whole or not at all.  The bytes are on disk for good
+ * once store_set_current() has named them */
 int store_write(store_t *s, kong_segment_kind_t kind, uint32_t generation,
     const segment_buf_t *buf, const char **err);
 /* the whole file in malloc'ed memory, not verified */
@@ -37,7 +38,8 @@ int store_read(store_t *s, kong_segment_kind_t kind, uint32_t generation,
     segment_buf_t *out, const char **err);
 int store_remove(store_t *s, kong_segment_kind_t kind, uint32_t generation);
 
-/* the configuration's text beside its segment: <generation>.source */
+/* the configuration's text beside its segment: <generation>.source, on disk
+ * when the call returns */
 int store_write_source(store_t *s, uint32_t generation, const char *text,
     size_t len, const char **err);
 /* NUL-terminated malloc'ed text, or NULL when there is none */
@@ -45,10 +47,12 @@ char *store_read_source(store_t *s, uint32_t generation, size_t *len);
 
 /* 0 / 0 when there is none */
 void store_current(store_t *s, uint32_t *config, uint32_t *endpoints);
-/* puts the bytes of the next `current` on disk, so that a full disk shows
- * before the module was told; store_set_current() then only renames */
+/* writes the bytes of a next `current`, so that a full disk shows before the
+ * module was told */
 int store_stage_current(store_t *s, uint32_t config, uint32_t endpoints,
     const char **err);
+void store_unstage_current(store_t *s, uint32_t config, uint32_t endpoints);
+/* brings the pair's files to the disk, then names them */
 int store_set_current(store_t *s, uint32_t config, uint32_t endpoints,
     const char **err);
 /* removes all but the newest `keep` of each kind; never the current ones */

@@ -3,13 +3,12 @@
  * and a look at the file each second for what inotify cannot see (links in
  * the middle of the path, network file systems, folders that come back).
  *
- * When to speak: the end of a write (close, rename, a link swapped) is taken
- * after 2 ms of quiet, enough for the handful of events that one save makes
- * and little beside the 10 ms in which a change is to be served.  A write
- * without its end (the writer keeps the file open) is taken after 10 ms of
- * quiet, since the rest of it is likely to follow.  A file that never comes
- * to rest is read every 100 ms all the same; half a file is no danger, as it
- * is either refused or followed by another event.
+ * When to speak: the end of a write (close, rename, a link swapped) at once,
+ * for what is there is complete; reading the same bytes again, should one
+ * save end more than once, costs next to nothing.  A write without its end
+ * (the writer keeps the file open) is taken after 100 ms of quiet, since the
+ * rest of it is likely to follow, and half of a file may be a valid one.  A
+ * file that never comes to rest is read each second all the same.
  */
 
 #include <errno.h>
@@ -26,9 +25,8 @@
 #include "file.h"
 
 
-#define FILE_QUIET_CLOSED  2       /* ms */
-#define FILE_QUIET_OPEN    10
-#define FILE_QUIET_MAX     100
+#define FILE_QUIET_OPEN    100     /* ms */
+#define FILE_QUIET_MAX     1000
 #define FILE_LOOK          1       /* s */
 
 #define FILE_EVENTS  (IN_CLOSE_WRITE|IN_MODIFY|IN_MOVED_TO|IN_MOVED_FROM     \
@@ -36,10 +34,17 @@
                       |IN_MOVE_SELF)
 
 /* after these more is likely to come */
-#define FILE_EVENTS_OPEN  (IN_MODIFY|IN_CREATE|IN_DELETE|IN_MOVED_FROM)
+#define FILE_EVENTS_OPEN  (IN_MODIFY|IN_CREATE|IN_DELETE|IN_MOVED_FROM       \
+                           |IN_ATTRIB)
 
 #define FILE_FOLDERS  2
 
+
+typedef enum {
+    FILE_FOREIGN = 0,              /* the event does not concern us */
+    FILE_OPEN,
+    FILE_COMPLETE
+} file_event_t;
 
 typedef struct {
     dev_t            dev;
@@ -75,9 +80,10 @@ static void file_watch_all(file_t *f);
 static void file_watch(file_t *f, file_watch_t *w, const char *path);
 static void file_unwatch(file_t *f, file_watch_t *w);
 static void file_event(evutil_socket_t fd, short what, void *data);
-static unsigned file_wait(file_t *f, const struct inotify_event *ev);
+static file_event_t file_kind(file_t *f, const struct inotify_event *ev);
 static void file_postpone(file_t *f, unsigned ms);
 static void file_quiet(evutil_socket_t fd, short what, void *data);
+static void file_tell(file_t *f);
 static void file_look(evutil_socket_t fd, short what, void *data);
 static int file_moved(file_t *f);
 static double file_now(void);
@@ -266,14 +272,14 @@ file_event(evutil_socket_t fd, short what, void *data)
     char                        *p, *end;
     file_t                      *f = data;
     ssize_t                      n;
-    unsigned                     wait, shortest;
+    file_event_t                 kind, last;
     const struct inotify_event  *ev;
 
     _Alignas(struct inotify_event) char  buf[8192];
 
     (void) what;
 
-    shortest = 0;
+    last = FILE_FOREIGN;
 
     while ((n = read(fd, buf, sizeof(buf))) > 0) {
 
@@ -281,29 +287,31 @@ file_event(evutil_socket_t fd, short what, void *data)
 
         for (p = buf; p < end; p += sizeof(struct inotify_event) + ev->len) {
             ev = (const struct inotify_event *) (void *) p;
-            wait = file_wait(f, ev);
+            kind = file_kind(f, ev);
 
             /* the last word counts: a close after a write ends it */
-            if (wait != 0) {
-                shortest = wait;
+            if (kind != FILE_FOREIGN) {
+                last = kind;
             }
         }
     }
 
-    if (shortest != 0) {
-        file_postpone(f, shortest);
+    if (last == FILE_COMPLETE) {
+        file_tell(f);
+
+    } else if (last == FILE_OPEN) {
+        file_postpone(f, FILE_QUIET_OPEN);
     }
 }
 
 
-/* how much quiet an event asks for; 0: it does not concern us */
-static unsigned
-file_wait(file_t *f, const struct inotify_event *ev)
+static file_event_t
+file_kind(file_t *f, const struct inotify_event *ev)
 {
     int  i, ours;
 
     if (ev->mask & IN_Q_OVERFLOW) {
-        return FILE_QUIET_CLOSED;
+        return FILE_COMPLETE;
     }
 
     ours = 0;
@@ -331,11 +339,10 @@ file_wait(file_t *f, const struct inotify_event *ev)
     /* another name: of interest if the path leads elsewhere now, as after
      * the swap of a link */
     if (!ours && ((ev->mask & IN_MODIFY) || !file_moved(f))) {
-        return 0;
+        return FILE_FOREIGN;
     }
 
-    return (ev->mask & FILE_EVENTS_OPEN) ? FILE_QUIET_OPEN
-                                         : FILE_QUIET_CLOSED;
+    return (ev->mask & FILE_EVENTS_OPEN) ? FILE_OPEN : FILE_COMPLETE;
 }
 
 
@@ -366,10 +373,17 @@ file_postpone(file_t *f, unsigned ms)
 static void
 file_quiet(evutil_socket_t fd, short what, void *data)
 {
-    file_t  *f = data;
-
     (void) fd;
     (void) what;
+
+    file_tell(data);
+}
+
+
+static void
+file_tell(file_t *f)
+{
+    (void) evtimer_del(f->quiet);
 
     f->since = 0;
     file_watch_all(f);

@@ -27,7 +27,7 @@
 
 static struct event_base  *base;
 static struct evhttp      *nginx;
-static offload_t          *disk;
+static offload_t          *disk, *keep;
 static control_t          *control;
 static store_t            *store;
 static publisher_t        *publisher;
@@ -118,7 +118,8 @@ nginx_stop(void)
 static int
 setup(void **state)
 {
-    const char  *err;
+    const char           *err;
+    publisher_threads_t   threads;
 
     (void) state;
 
@@ -133,8 +134,11 @@ setup(void **state)
     base = event_base_new();
     store = store_open(prefix, &err);
     disk = offload_new(base);
+    keep = offload_new(base);
+    threads.disk = disk;
+    threads.keep = keep;
     control = control_new(base, path);
-    publisher = publisher_new(base, store, disk, control);
+    publisher = publisher_new(base, store, &threads, control);
     assert_non_null(publisher);
 
     status = 200;
@@ -154,6 +158,7 @@ teardown(void **state)
 
     publisher_stop(publisher);
     offload_free(disk);
+    offload_free(keep);
     control_free(control);
     publisher_free(publisher);
     store_close(store);
