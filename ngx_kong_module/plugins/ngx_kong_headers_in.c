@@ -6,6 +6,7 @@
  */
 
 #include "ngx_kong_plugin.h"
+#include "kong_authorization.h"
 
 
 typedef struct {
@@ -134,6 +135,32 @@ ngx_kong_header_in_set(ngx_http_request_t *r, ngx_str_t *name,
     ngx_kong_header_in_clear(r, (char *) p, name->len);
 
     return ngx_kong_header_in_add(r, name, value);
+}
+
+
+ngx_int_t
+ngx_kong_cookie(ngx_http_request_t *r, ngx_str_t *name, ngx_str_t *value)
+{
+    ngx_uint_t        i;
+    kong_str_t        s;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    part = &r->headers_in.headers.part;
+    i = 0;
+
+    while ((h = ngx_kong_header_in_next(&part, &i, "cookie", 6)) != NULL) {
+
+        if (kong_cookie((char *) h->value.data, h->value.len,
+                        (char *) name->data, name->len, &s))
+        {
+            value->data = (u_char *) s.data;
+            value->len = s.len;
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
 }
 
 

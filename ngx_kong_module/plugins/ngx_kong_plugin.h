@@ -96,6 +96,9 @@ const kong_value_t *ngx_kong_conf_get(ngx_kong_instance_t *in,
 /* an array of strings as ngx_str_t[]; *n is 0 when it is null or empty */
 ngx_str_t *ngx_kong_conf_strs(ngx_kong_instance_t *in, const char *name,
     ngx_pool_t *pool, ngx_uint_t *n);
+/* the same, copied in lower case: names of headers */
+ngx_str_t *ngx_kong_conf_lower(ngx_kong_instance_t *in, const char *name,
+    ngx_pool_t *pool, ngx_uint_t *n);
 /* of a string value */
 ngx_str_t ngx_kong_value_text(ngx_kong_instance_t *in, const kong_value_t *v);
 
@@ -129,6 +132,11 @@ ngx_int_t ngx_kong_header_in_add(ngx_http_request_t *r, ngx_str_t *name,
     ngx_str_t *value);
 /* clear and add; name in any case, neither is copied */
 ngx_int_t ngx_kong_header_in_set(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *value);
+
+/* the first of that name, in any of the Cookie headers; NGX_DECLINED when
+ * there is none.  The value is not copied */
+ngx_int_t ngx_kong_cookie(ngx_http_request_t *r, ngx_str_t *name,
     ngx_str_t *value);
 
 /* the answer's headers: Content-Type, Content-Length, Location, Server ...

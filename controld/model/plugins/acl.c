@@ -40,6 +40,7 @@ const plugin_schema_t  plugin_acl = {
         .fields = acl_fields,
         .checks = acl_checks
     },
+    .implemented = 1,
     .priority = 950,
     .version = PLUGIN_VERSION
 };

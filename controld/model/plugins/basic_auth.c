@@ -27,6 +27,7 @@ const plugin_schema_t  plugin_basic_auth = {
         .name = "basic-auth",
         .fields = basic_auth_fields
     },
+    .implemented = 1,
     .priority = 1100,
     .version = PLUGIN_VERSION
 };

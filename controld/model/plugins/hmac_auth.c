@@ -46,6 +46,7 @@ const plugin_schema_t  plugin_hmac_auth = {
         .name = "hmac-auth",
         .fields = hmac_auth_fields
     },
+    .implemented = 1,
     .priority = 1030,
     .version = PLUGIN_VERSION
 };

@@ -59,6 +59,7 @@ const plugin_schema_t  plugin_jwt = {
         .fields = jwt_fields,
         .checks = jwt_checks
     },
+    .implemented = 1,
     .priority = 1450,
     .version = PLUGIN_VERSION
 };
