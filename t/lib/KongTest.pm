@@ -444,6 +444,11 @@ for my $signal (qw(INT TERM HUP)) {
 }
 $SIG{PIPE} = 'IGNORE';
 
+# a test that hangs ends, and tears down; one that waits for a fixed port may
+# have to wait for another test
+$SIG{ALRM} = sub { diag('the test takes too long'); exit(124) };
+alarm(($ENV{KONG_TEST_TIMEOUT} || 600) * (sanitized() ? 2 : 1));
+
 END { tear_down() if $$ == $MAIN }
 
 1;
