@@ -75,6 +75,7 @@ DECLARE
     me      CONSTANT text := txid_current()::text;
     count   integer := 0;
     state   text := current_setting(setting, true);
+    opens   boolean;
 BEGIN
     IF split_part(state, ' ', 1) = me THEN
         count := split_part(state, ' ', 2)::integer;
@@ -91,12 +92,15 @@ BEGIN
         changed := NULL;
     END IF;
 
-    INSERT INTO controld_changes (txid, entity, operation, ids, first)
-        VALUES (me::bigint, entity, operation, changed,
-                current_setting('controld.open', true) IS DISTINCT FROM me);
+    -- the trigger of the insert may run at once, and opens the next round
+
+    opens := current_setting('controld.open', true) IS DISTINCT FROM me;
 
     PERFORM set_config(setting, me || ' ' || count, true),
             set_config('controld.open', me, true);
+
+    INSERT INTO controld_changes (txid, entity, operation, ids, first)
+        VALUES (me::bigint, entity, operation, changed, opens);
 END
 $$;
 
@@ -272,55 +276,56 @@ REVOKE ALL ON FUNCTION controld_arm() FROM PUBLIC;
 
 
 -- What a reader asks, of a primary or a replica, with the version and the
--- stamp it knows.  One row with entity NULL always comes: the version now;
--- complete: the other rows are all that changed since (id NULL: any row of
--- the table); guard: a text that differs after the triggers were switched off
--- and on, dropped or made; armed: every table has its triggers.  A reader
--- that finds complete false, or another guard than before, reads everything;
--- while armed is false it cannot rely on versions at all.
+-- stamp it knows.  One row with entity NULL always comes: the version now,
+-- and complete: the other rows are all that changed since (id NULL: any row
+-- of the table).  A reader that finds complete false reads everything.
 CREATE OR REPLACE FUNCTION controld_changes_since(known bigint, mark bigint)
     RETURNS TABLE (version bigint, stamp bigint, complete boolean,
-                   guard text, armed boolean, entity text, id uuid)
+                   entity text, id uuid)
+    LANGUAGE plpgsql STABLE
+    SET search_path FROM CURRENT
+AS $$
+#variable_conflict use_column
+BEGIN
+    complete := EXISTS (SELECT FROM controld_commits c
+                        WHERE c.version = known AND c.stamp = mark);
+
+    SELECT c.version, c.stamp INTO version, stamp
+        FROM controld_commits c ORDER BY c.version DESC LIMIT 1;
+
+    RETURN NEXT;
+
+    IF complete AND version > known THEN
+        RETURN QUERY
+            SELECT DISTINCT NULL::bigint, NULL::bigint, NULL::boolean,
+                   n.entity, r.id
+            FROM controld_changes n
+            LEFT JOIN LATERAL unnest(n.ids) AS r (id) ON true
+            WHERE n.version > known;
+    END IF;
+END
+$$;
+
+
+-- Whether versions can be relied on, which a reader asks now and then, and
+-- whenever it reads everything.  armed: every table has its triggers; while
+-- it is false, changes may come without a version.  guard: a text that
+-- differs after triggers were dropped, made, or switched off and on, as a
+-- restore of rows does: then everything is to be read again.
+CREATE OR REPLACE FUNCTION controld_guard()
+    RETURNS TABLE (guard text, armed boolean)
     LANGUAGE sql STABLE
     SET search_path FROM CURRENT
 AS $$
-    WITH head AS (
-        SELECT c.version, c.stamp FROM controld_commits c
-        ORDER BY c.version DESC LIMIT 1
-
-    ), reach AS (
-        SELECT EXISTS (SELECT FROM controld_commits c
-                       WHERE c.version = known AND c.stamp = mark) AS back
-
-    ), tables AS (
-        SELECT name AS relid FROM controld_tables() AS name
-
-    ), triggers AS (
-        SELECT md5(string_agg(concat(t.oid, ' ', t.xmin, t.tgenabled), ','
-                              ORDER BY t.oid)) AS guard,
-               count(*) FILTER (
-                   WHERE controld_trigger_good(t.tgname, t.tgenabled)) AS good
-        FROM pg_trigger t
-        WHERE t.tgname LIKE 'controld\_%' AND t.tgrelid IN (
-            SELECT relid FROM tables
-            UNION ALL SELECT 'controld_changes'::regclass)
-    )
-
-    SELECT head.version, head.stamp, reach.back, triggers.guard,
-           triggers.good = (SELECT count(*) * 5 + 1 FROM tables),
-           NULL, NULL::uuid
-    FROM head, reach, triggers
-
-    UNION ALL
-
-    SELECT NULL, NULL, NULL, NULL, NULL, changed.entity, changed.id
-    FROM reach, LATERAL (
-        SELECT DISTINCT n.entity, r.id
-        FROM controld_changes n
-        LEFT JOIN LATERAL unnest(n.ids) AS r (id) ON true
-        WHERE n.version > known
-    ) AS changed
-    WHERE reach.back
+    SELECT coalesce(md5(string_agg(concat(t.oid, ' ', t.xmin, t.tgenabled),
+                                   ',' ORDER BY t.oid)), ''),
+           count(*) FILTER (
+               WHERE controld_trigger_good(t.tgname, t.tgenabled))
+           = (SELECT count(*) * 5 + 1 FROM controld_tables())
+    FROM pg_trigger t
+    WHERE t.tgname LIKE 'controld\_%' AND t.tgrelid IN (
+        SELECT * FROM controld_tables()
+        UNION ALL SELECT 'controld_changes'::regclass)
 $$;
 
 

@@ -40,6 +40,11 @@ migrations_lock(migrations_t *m, const char **owner, const char **err)
         return rc;
     }
 
+    /* a server that knows it notices our death while it waits for a lock */
+
+    (void) pg_run(m->pg, "SET client_connection_check_interval = '1s'", NULL,
+                  0);
+
     if (pg_script(m->pg, migrations_locks_sql) == -1) {
         *err = pg_error(m->pg);
         return -1;

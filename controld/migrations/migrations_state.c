@@ -271,8 +271,7 @@ migrations_own_state(migrations_t *m, migrations_state_t *out,
         return 0;
     }
 
-    res = pg_query(m->pg, "SELECT armed FROM controld_changes_since(0, 0) "
-                   "WHERE entity IS NULL", NULL, 0);
+    res = pg_query(m->pg, "SELECT armed FROM controld_guard()", NULL, 0);
 
     if (res == NULL) {
         *err = pg_error(m->pg);
