@@ -700,6 +700,13 @@ conf_bool(const conf_t *c, const char *name)
 }
 
 
+int
+conf_is_set(const conf_t *c, const char *name)
+{
+    return !value_is_null(conf_value(c, name));
+}
+
+
 /* none is NAN, so that nobody takes it for 0 */
 double
 conf_num(const conf_t *c, const char *name)

@@ -32,6 +32,7 @@ int conf_save_env(const conf_t *c, const char **err);
 /* getters by Kong's property name; unknown names are a programming error */
 const char *conf_str(const conf_t *c, const char *name);  /* NULL = none */
 int conf_bool(const conf_t *c, const char *name);
+int conf_is_set(const conf_t *c, const char *name);       /* has a value */
 double conf_num(const conf_t *c, const char *name);       /* NAN = none */
 const value_t *conf_list(const conf_t *c, const char *name); /* array */
 const char *conf_prefix(const conf_t *c);      /* absolute, no final slash */

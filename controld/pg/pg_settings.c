@@ -93,7 +93,7 @@ pg_setting(const conf_t *c, int replica, const char *name, char *buf,
     strcpy(buf, prefix);
     strcat(buf, name);
 
-    if (replica && conf_str(c, buf) == NULL) {
+    if (replica && !conf_is_set(c, buf)) {
         return pg_setting(c, 0, name, buf, size);
     }
 
