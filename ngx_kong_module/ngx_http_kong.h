@@ -100,7 +100,18 @@ typedef struct {
     ngx_str_t               type;
     ngx_str_t               body;
     const char             *error;       /* not NULL: Kong's error body */
+    off_t                   length;      /* when `head` */
+    unsigned                head:1;      /* the body is not sent, only its
+                                            length (-1: unknown) */
 } ngx_kong_exit_t;
+
+/* what a plugin allows of a body whose length is not known */
+typedef struct {
+    off_t                   size;
+    off_t                   seen;
+    ngx_uint_t              status;
+    const char             *text;        /* NULL: no limit */
+} ngx_kong_body_limit_t;
 
 typedef struct {
     ngx_kong_generation_t  *generation;
@@ -120,12 +131,16 @@ typedef struct {
     ngx_uint_t              n_runs;
     ngx_uint_t              next_run;
     ngx_kong_exit_t        *exit;
+    ngx_kong_body_limit_t   body_limit;
     uint32_t                consumer;    /* index, KONG_NONE: nobody */
     const struct kong_credential_s  *credential;
     ngx_str_t               identifier;  /* of the credential */
     ngx_str_t               args;        /* query sent, when has_args */
     ngx_str_t               uri;         /* path sent, when it has a length */
     ngx_str_t               method;      /* the same */
+    ngx_str_t               upstream_host; /* Host that a plugin has set, when
+                                              it has a length */
+    ngx_str_t               correlation_id; /* of the plugin, for the logs */
 
     unsigned                has_args:1;
     unsigned                has_header_filter:1;
@@ -196,6 +211,25 @@ int ngx_kong_regex_exec(ngx_kong_map_t *map, uint32_t index,
 /* gives back what the map's regexes held */
 void ngx_kong_regex_release(ngx_kong_map_t *map);
 
+/* a group of the path regex that matched; data NULL: it took no part */
+typedef struct {
+    ngx_str_t               name;        /* empty: it has only a number */
+    ngx_str_t               value;
+} ngx_kong_capture_t;
+
+/* of the request's route by number, 0 is the whole match; *n is 0 when the
+ * path matched no regex or the regex has no groups.  Runs the regex again */
+ngx_int_t ngx_kong_captures(ngx_http_request_t *r,
+    ngx_kong_capture_t **captures, ngx_uint_t *n);
+
+/* a regex of a plugin's configuration, for its prepare(): NULL when it cannot
+ * be compiled (the log says why), freed with the pool.  `whole`: it must
+ * match all of the subject */
+void *ngx_kong_pattern(ngx_pool_t *pool, ngx_str_t *text, ngx_uint_t whole);
+/* bounded as all matching is: what runs into a limit does not match */
+ngx_uint_t ngx_kong_pattern_match(void *pattern, ngx_str_t *subject,
+    ngx_log_t *log);
+
 
 /* http/ngx_http_kong_access.c: match and what follows from it */
 
@@ -232,6 +266,11 @@ ngx_uint_t ngx_http_kong_media_type(ngx_str_t *accept);
 #define NGX_KONG_TYPE_HTML   1
 #define NGX_KONG_TYPE_XML    2
 #define NGX_KONG_TYPE_PLAIN  3
+
+
+/* http/ngx_http_kong_body.c: ends the reading of a body at ctx->body_limit */
+
+ngx_int_t ngx_http_kong_body_init(ngx_conf_t *cf);
 
 
 /* http/ngx_http_kong_headers.c: what the client's answer gets */

@@ -357,6 +357,10 @@ ngx_http_kong_init(ngx_conf_t *cf)
 
     ngx_http_kong_control_init(cf);
 
+    if (ngx_http_kong_body_init(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_http_kong_headers_init(cf);
 }
 

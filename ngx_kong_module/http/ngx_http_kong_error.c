@@ -159,12 +159,23 @@ ngx_http_kong_error_handler(ngx_http_request_t *r)
     ngx_str_t                   accept, *type;
     ngx_uint_t                  status;
     const char                 *text;
+    ngx_http_kong_ctx_t        *ctx;
     ngx_http_kong_main_conf_t  *mcf;
 
     if (ngx_http_kong_get_ctx(r) == NULL
         || ngx_http_kong_media_accept(r, &accept) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_kong_module);
+
+    if (ctx->exit != NULL && ctx->exit->error != NULL) {
+        /* a plugin's answer to a body that is too large */
+        r->err_status = ctx->exit->status;
+        return ngx_http_kong_error_output(r, ctx->exit->status,
+                                          ctx->exit->error,
+                                          ngx_http_kong_media_type(&accept));
     }
 
     status = r->err_status ? r->err_status : NGX_HTTP_NOT_FOUND;

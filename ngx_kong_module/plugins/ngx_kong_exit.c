@@ -8,6 +8,8 @@
 
 static ngx_kong_exit_t *ngx_kong_exit_new(ngx_http_request_t *r,
     ngx_uint_t status);
+static ngx_uint_t ngx_kong_exit_has_page(ngx_http_request_t *r,
+    ngx_uint_t status);
 
 
 ngx_int_t
@@ -101,6 +103,32 @@ ngx_kong_exit_new(ngx_http_request_t *r, ngx_uint_t status)
 }
 
 
+/* an empty answer gets the page of its status, when nginx.conf has one */
+static ngx_uint_t
+ngx_kong_exit_has_page(ngx_http_request_t *r, ngx_uint_t status)
+{
+    ngx_uint_t                 i;
+    ngx_http_err_page_t       *page;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (clcf->error_pages == NULL) {
+        return 0;
+    }
+
+    page = clcf->error_pages->elts;
+
+    for (i = 0; i < clcf->error_pages->nelts; i++) {
+        if (page[i].status == (ngx_int_t) status) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 /* called once, from the access phase; returns as an access handler does */
 ngx_int_t
 ngx_kong_exit_send(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx)
@@ -116,6 +144,12 @@ ngx_kong_exit_send(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx)
         return ngx_http_kong_error_send(r, e->status, e->error);
     }
 
+    if (e->body.len == 0 && e->type.len == 0
+        && ngx_kong_exit_has_page(r, e->status))
+    {
+        return e->status;
+    }
+
     ctx->answered = 1;
 
     rc = ngx_http_discard_request_body(r);
@@ -124,7 +158,8 @@ ngx_kong_exit_send(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx)
     }
 
     r->headers_out.status = e->status;
-    r->headers_out.content_length_n = e->body.len;
+    r->headers_out.content_length_n = e->head ? e->length
+                                              : (off_t) e->body.len;
     r->headers_out.content_type = e->type;
     r->headers_out.content_type_len = e->type.len;
 

@@ -71,6 +71,12 @@ ngx_kong_body(ngx_http_request_t *r, size_t limit, ngx_str_t *body)
         rc = ngx_http_read_client_request_body(r, ngx_kong_body_handler);
 
         if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+
+            if (ctx->exit != NULL) {
+                /* the answer of ctx->body_limit */
+                return NGX_DONE;
+            }
+
             return ngx_kong_exit_error(r, rc, rc == NGX_HTTP_BAD_REQUEST
                                               ? "Bad request"
                                               : "Payload too large");

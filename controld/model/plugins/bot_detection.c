@@ -31,6 +31,7 @@ const plugin_schema_t  plugin_bot_detection = {
         .name = "bot-detection",
         .fields = bot_detection_fields
     },
+    .implemented = 1,
     .priority = 2500,
     .version = PLUGIN_VERSION
 };

@@ -43,6 +43,7 @@ const plugin_schema_t  plugin_ip_restriction = {
         .fields = ip_restriction_fields,
         .checks = ip_restriction_checks
     },
+    .implemented = 1,
     .priority = 990,
     .version = PLUGIN_VERSION
 };

@@ -26,6 +26,7 @@ const plugin_schema_t  plugin_redirect = {
         .name = "redirect",
         .fields = redirect_fields
     },
+    .implemented = 1,
     .priority = 779,
     .version = PLUGIN_VERSION
 };

@@ -31,6 +31,7 @@ const plugin_schema_t  plugin_request_size_limiting = {
         .name = "request-size-limiting",
         .fields = request_size_limiting_fields
     },
+    .implemented = 1,
     .priority = 951,
     .version = PLUGIN_VERSION
 };

@@ -33,6 +33,7 @@ const plugin_schema_t  plugin_request_termination = {
         .name = "request-termination",
         .fields = request_termination_fields
     },
+    .implemented = 1,
     .priority = 2,
     .version = PLUGIN_VERSION
 };
