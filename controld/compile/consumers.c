@@ -36,6 +36,7 @@ static int consumers_credentials(consumers_t *cs,
     kong_credential_kind_t kind);
 static int consumers_credential(consumers_t *cs,
     const credential_kind_t *kind, const value_t *v, kong_credential_t *c);
+static uint32_t consumers_client(consumers_t *cs, const value_t *token);
 static uint32_t consumers_text(consumers_t *cs, const value_t *v,
     const char *field);
 
@@ -263,7 +264,30 @@ consumers_credential(consumers_t *cs, const credential_kind_t *kind,
         c->extra = values_add(cs->values, v);
     }
 
+    if (kind == &consumers_kinds[KONG_CREDENTIAL_OAUTH2_TOKEN]) {
+        c->secret = consumers_client(cs, v);
+    }
+
     return 0;
+}
+
+
+/* what a token's credential is found by */
+static uint32_t
+consumers_client(consumers_t *cs, const value_t *token)
+{
+    const value_t  *id, *credential;
+
+    id = value_path(token, "credential.id");
+
+    if (id == NULL || id->kind != VALUE_STRING) {
+        return 0;
+    }
+
+    credential = config_by_id(cs->config, "oauth2_credentials", id->u.string,
+                              id->len);
+
+    return credential ? consumers_text(cs, credential, "client_id") : 0;
 }
 
 

@@ -110,7 +110,7 @@ typedef enum {
     KONG_CREDENTIAL_HMAC_AUTH,       /* username, secret */
     KONG_CREDENTIAL_JWT,             /* key; extra: the whole entity */
     KONG_CREDENTIAL_OAUTH2,          /* client_id; extra */
-    KONG_CREDENTIAL_OAUTH2_TOKEN,    /* access_token; extra */
+    KONG_CREDENTIAL_OAUTH2_TOKEN,    /* access_token, client_id; extra */
     KONG_CREDENTIAL_KINDS
 } kong_credential_kind_t;
 

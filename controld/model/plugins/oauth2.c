@@ -70,6 +70,7 @@ const plugin_schema_t  plugin_oauth2 = {
         .name = "oauth2",
         .fields = oauth2_fields
     },
+    .implemented = 1,
     .priority = 1400,
     .version = PLUGIN_VERSION
 };
