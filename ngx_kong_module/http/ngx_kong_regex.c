@@ -38,6 +38,11 @@ static ngx_int_t ngx_kong_regex_init(void);
 static void ngx_kong_regex_put(ngx_kong_regex_t *regex);
 
 
+static ngx_int_t ngx_kong_captures_name(pcre2_code *code,
+    ngx_kong_capture_t *captures, ngx_uint_t n);
+static void ngx_kong_pattern_free(void *data);
+
+
 static ngx_kong_regex_t     *ngx_kong_regexes[NGX_KONG_REGEX_BUCKETS];
 static pcre2_match_data     *ngx_kong_regex_data;
 static pcre2_match_context  *ngx_kong_regex_context;
@@ -237,4 +242,165 @@ ngx_kong_regex_put(ngx_kong_regex_t *regex)
     }
 
     ngx_free(regex);
+}
+
+
+ngx_int_t
+ngx_kong_captures(ngx_http_request_t *r, ngx_kong_capture_t **captures,
+    ngx_uint_t *n)
+{
+    int                   rc;
+    ngx_uint_t            i;
+    PCRE2_SIZE           *ov;
+    ngx_kong_map_t       *map;
+    ngx_kong_regex_t     *regex;
+    pcre2_match_data     *data;
+    ngx_kong_capture_t   *c;
+    ngx_http_kong_ctx_t  *ctx;
+
+    *n = 0;
+    *captures = NULL;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_kong_module);
+
+    if (ctx->route == NULL || ctx->match.regex == KONG_NONE) {
+        return NGX_OK;
+    }
+
+    map = ctx->generation->config;
+    regex = map->regexes ? map->regexes[ctx->match.regex] : NULL;
+
+    if (regex == NULL || regex->code == NULL) {
+        return NGX_OK;
+    }
+
+    data = pcre2_match_data_create_from_pattern(regex->code, NULL);
+    if (data == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = pcre2_match(regex->code, (PCRE2_SPTR) ctx->path.data, ctx->path.len,
+                     0, 0, data, ngx_kong_regex_context);
+
+    /* the whole match alone is no capture */
+    if (rc <= 1) {
+        pcre2_match_data_free(data);
+        return NGX_OK;
+    }
+
+    c = ngx_pcalloc(r->pool, rc * sizeof(ngx_kong_capture_t));
+    if (c == NULL) {
+        pcre2_match_data_free(data);
+        return NGX_ERROR;
+    }
+
+    ov = pcre2_get_ovector_pointer(data);
+
+    for (i = 0; i < (ngx_uint_t) rc; i++) {
+        if (ov[2 * i] != PCRE2_UNSET && ov[2 * i] <= ov[2 * i + 1]) {
+            c[i].value.data = ctx->path.data + ov[2 * i];
+            c[i].value.len = ov[2 * i + 1] - ov[2 * i];
+        }
+    }
+
+    pcre2_match_data_free(data);
+
+    *captures = c;
+    *n = rc;
+
+    return ngx_kong_captures_name(regex->code, c, *n);
+}
+
+
+/* the names lie in the compiled regex, which outlives the request */
+static ngx_int_t
+ngx_kong_captures_name(pcre2_code *code, ngx_kong_capture_t *captures,
+    ngx_uint_t n)
+{
+    uint32_t    i, count, size;
+    ngx_uint_t  group;
+    PCRE2_SPTR  table;
+
+    if (pcre2_pattern_info(code, PCRE2_INFO_NAMECOUNT, &count) != 0
+        || pcre2_pattern_info(code, PCRE2_INFO_NAMEENTRYSIZE, &size) != 0
+        || pcre2_pattern_info(code, PCRE2_INFO_NAMETABLE, &table) != 0)
+    {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < count; i++, table += size) {
+        group = ((ngx_uint_t) table[0] << 8) | table[1];
+
+        if (group < n) {
+            captures[group].name.data = (u_char *) table + 2;
+            captures[group].name.len = ngx_strlen(table + 2);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+void *
+ngx_kong_pattern(ngx_pool_t *pool, ngx_str_t *text, ngx_uint_t whole)
+{
+    int                  error;
+    PCRE2_SIZE           offset;
+    pcre2_code          *code;
+    ngx_pool_cleanup_t  *cln;
+
+    if (ngx_kong_regex_context == NULL && ngx_kong_regex_init() != NGX_OK) {
+        return NULL;
+    }
+
+    cln = ngx_pool_cleanup_add(pool, 0);
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    code = pcre2_compile((PCRE2_SPTR) text->data, text->len,
+                         whole ? PCRE2_ANCHORED|PCRE2_ENDANCHORED : 0,
+                         &error, &offset, NULL);
+    if (code == NULL) {
+        ngx_log_error(NGX_LOG_ERR, pool->log, 0,
+                      "regex \"%V\" could not be compiled: error %d at %uz",
+                      text, error, (size_t) offset);
+        return NULL;
+    }
+
+    cln->handler = ngx_kong_pattern_free;
+    cln->data = code;
+
+    (void) pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
+
+    return code;
+}
+
+
+static void
+ngx_kong_pattern_free(void *data)
+{
+    pcre2_code_free(data);
+}
+
+
+ngx_uint_t
+ngx_kong_pattern_match(void *pattern, ngx_str_t *subject, ngx_log_t *log)
+{
+    int  rc;
+
+    rc = pcre2_match(pattern, (PCRE2_SPTR) subject->data, subject->len, 0, 0,
+                     ngx_kong_regex_data, ngx_kong_regex_context);
+
+    if (rc >= 0) {
+        return 1;
+    }
+
+    if (rc != PCRE2_ERROR_NOMATCH) {
+        ngx_log_error(NGX_LOG_WARN, log, 0,
+                      "a regex did not finish: error %d; the request does "
+                      "not match it", rc);
+    }
+
+    return 0;
 }

@@ -200,6 +200,11 @@ ngx_http_kong_head_host(ngx_http_kong_head_t *head)
     r = head->request;
     ctx = head->ctx;
 
+    if (ctx->upstream_host.len != 0) {
+        ctx->host = ctx->upstream_host;
+        return;
+    }
+
     if ((ctx->route->flags & KONG_ROUTE_PRESERVE_HOST)
         && r->headers_in.host != NULL
         && r->headers_in.host->value.len != 0)

@@ -31,6 +31,7 @@ const plugin_schema_t  plugin_correlation_id = {
         .name = "correlation-id",
         .fields = correlation_id_fields
     },
+    .implemented = 1,
     .priority = 100001,
     .version = PLUGIN_VERSION
 };

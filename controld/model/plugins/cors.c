@@ -60,6 +60,7 @@ const plugin_schema_t  plugin_cors = {
         .name = "cors",
         .fields = cors_fields
     },
+    .implemented = 1,
     .priority = 2000,
     .version = PLUGIN_VERSION
 };

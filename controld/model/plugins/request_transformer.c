@@ -106,6 +106,7 @@ const plugin_schema_t  plugin_request_transformer = {
         .name = "request-transformer",
         .fields = request_transformer_fields
     },
+    .implemented = 1,
     .priority = 801,
     .version = PLUGIN_VERSION
 };

@@ -78,6 +78,7 @@ const plugin_schema_t  plugin_response_transformer = {
         .name = "response-transformer",
         .fields = response_transformer_fields
     },
+    .implemented = 1,
     .priority = 800,
     .version = PLUGIN_VERSION
 };

@@ -1,0 +1,83 @@
+/*
+ * request-transformer is two files: request_transformer.c has the order of
+ * the work, request_transformer_parts.c the changes to headers and body.
+ */
+
+#ifndef REQUEST_TRANSFORMER_H
+#define REQUEST_TRANSFORMER_H
+
+#include "ngx_kong_template.h"
+#include "ngx_kong_fields.h"
+
+
+/* operations, in their order */
+#define RT_REMOVE   0
+#define RT_RENAME   1
+#define RT_REPLACE  2
+#define RT_ADD      3
+#define RT_APPEND   4
+#define RT_OPS      5
+
+/* parts of the request */
+#define RT_HEADERS  0
+#define RT_BODY     1
+#define RT_QUERY    2
+#define RT_PARTS    3
+
+typedef enum {
+    RT_BODY_OTHER = 0,
+    RT_BODY_JSON,
+    RT_BODY_MULTIPART,
+    RT_BODY_FORM
+} rt_body_type_t;
+
+typedef struct {
+    ngx_str_t            name;
+    ngx_str_t            lower;
+    ngx_kong_template_t  value;
+    ngx_uint_t           has_value;
+} rt_item_t;
+
+typedef struct {
+    rt_item_t           *items;
+    ngx_uint_t           n;
+} rt_list_t;
+
+typedef struct {
+    rt_list_t            lists[RT_OPS][RT_PARTS];
+    ngx_uint_t           n[RT_PARTS];    /* items of the part */
+    ngx_kong_template_t  uri;
+    ngx_str_t            method;
+    ngx_uint_t           method_id;      /* 0: not one that can be set */
+    ngx_uint_t           has_uri;
+} rt_conf_t;
+
+typedef struct {
+    ngx_kong_env_t      *env;
+    ngx_uint_t           step;
+    ngx_uint_t           to_head;        /* the client did not ask HEAD */
+} rt_state_t;
+
+
+/* rendered values of a list, as many as it has; a missing one is empty */
+ngx_int_t rt_values(ngx_http_request_t *r, rt_list_t *list,
+    rt_state_t *state, ngx_str_t **values);
+/* applies one operation */
+ngx_int_t rt_header_list(ngx_http_request_t *r, ngx_uint_t op,
+    rt_list_t *list, ngx_str_t *values);
+ngx_int_t rt_field_list(ngx_array_t *fields, ngx_uint_t op, rt_list_t *list,
+    ngx_str_t *values, ngx_uint_t *changed);
+ngx_int_t rt_body(ngx_http_request_t *r, rt_conf_t *conf, rt_state_t *state);
+rt_body_type_t rt_body_type(ngx_http_request_t *r);
+/* as ngx_kong_body(), one that is too large is logged */
+ngx_int_t rt_read_body(ngx_http_request_t *r, ngx_str_t *body);
+/* %XX for the characters of the map */
+ngx_int_t rt_escape(ngx_pool_t *pool, ngx_str_t *text, uint32_t *map,
+    ngx_str_t *escaped);
+
+/* a path: all but ! # $ & ' ( ) * + , / : ; = ? @ [ \ ] - _ . ~ % and
+ * letters and digits; a header's value: control characters */
+extern uint32_t  rt_unsafe_path[];
+extern uint32_t  rt_unsafe_header[];
+
+#endif
