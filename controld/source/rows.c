@@ -1,0 +1,882 @@
+/*
+ * rows: from what a transaction gave to the next mirror, and from a mirror to
+ * a configuration.  Runs in the loader's thread.
+ *
+ * Rows are kept by ascending id, so that a batch is merged in one walk, and
+ * a row that was read before and is the same keeps its entity: neither is it
+ * validated again, nor its memory taken twice.  A row that does not validate
+ * is kept with the reason and stops nothing else.
+ */
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <xxhash.h>
+
+#include "../../ngx_kong_module/snapshot/kong_segment.h"
+#include "rows.h"
+
+
+#define ROWS_BLOCKS  64              /* then small ones become one */
+
+
+/* values of rows; shared by mirrors */
+typedef struct {
+    unsigned      refs;
+    arena_t      *arena;
+} rows_block_t;
+
+typedef struct {
+    uint8_t       id[16];
+    uint64_t      sum[2];            /* of what was read */
+    value_t      *entity;
+    const char   *reason;            /* NULL: it is good */
+    rows_block_t *block;
+} rows_row_t;
+
+/* immutable; the good rows are a table of `holder` */
+typedef struct {
+    unsigned      refs;
+    rows_row_t   *rows;
+    size_t        n;
+    size_t        n_broken;
+    uint64_t      sum[2];
+    config_t     *holder;
+} rows_table_t;
+
+struct rows_s {
+    unsigned      refs;
+    rows_table_t *tables[ROWS_KINDS];
+    rows_block_t *blocks[ROWS_BLOCKS + 1];
+    size_t        n_blocks;
+    size_t        n_rows;
+    size_t        n_stale;           /* values that no row has any more */
+};
+
+/* a row of the batch, before it is a row of the mirror */
+typedef struct {
+    uint8_t       id[16];
+    int           number;
+} rows_new_t;
+
+typedef struct {
+    rows_batch_t *batch;
+    rows_t       *rows;              /* being made */
+    rows_block_t *block;
+    schema_ctx_t  ctx;
+} rows_maker_t;
+
+
+static void rows_plan_column(rows_plan_t *p, const char *table,
+    const char *column, Oid type);
+static void rows_plan_sql(rows_plan_t *p, rows_kind_t *k);
+static unsigned rows_is_binary(Oid type);
+static int rows_id_cmp(const void *one, const void *two);
+static int rows_new_cmp(const void *one, const void *two);
+static void rows_fill(rows_maker_t *m);
+static rows_table_t *rows_table(rows_maker_t *m, int kind);
+static rows_new_t *rows_order(rows_maker_t *m, const PGresult *res,
+    size_t *n);
+static void rows_one(rows_maker_t *m, int kind, const rows_new_t *new_row,
+    const rows_row_t *old, rows_row_t *out);
+static void rows_validate(rows_maker_t *m, const schema_t *s,
+    rows_row_t *out);
+static void rows_holder(rows_maker_t *m, int kind, rows_table_t *t);
+static void rows_compact(rows_maker_t *m);
+static rows_table_t *rows_table_copy(rows_maker_t *m, int kind,
+    const rows_block_t *keep);
+static void *rows_alloc(rows_maker_t *m, size_t size);
+static void rows_table_put(rows_table_t *t);
+static void rows_block_put(rows_block_t *b);
+
+
+/* in the order of the schemas: parents before children */
+static const struct {
+    const char  *table;
+    const char  *entity;
+} rows_kinds[ROWS_KINDS] = {
+    { "workspaces", "workspaces" },
+    { "consumers", "consumers" },
+    { "certificates", "certificates" },
+    { "services", "services" },
+    { "routes", "routes" },
+    { "snis", "snis" },
+    { "upstreams", "upstreams" },
+    { "targets", "targets" },
+    { "plugins", "plugins" },
+    { "ca_certificates", "ca_certificates" },
+    { "sm_vaults", "vaults" },
+    { "key_sets", "key_sets" },
+    { "keys", "keys" },
+    { "filter_chains", "filter_chains" },
+    { "acls", "acls" },
+    { "basicauth_credentials", "basicauth_credentials" },
+    { "hmacauth_credentials", "hmacauth_credentials" },
+    { "jwt_secrets", "jwt_secrets" },
+    { "keyauth_credentials", "keyauth_credentials" },
+    { "oauth2_credentials", "oauth2_credentials" }
+};
+
+const char  rows_catalog_sql[] =
+    "SELECT c.relname::text, a.attname::text, a.atttypid "
+    "FROM pg_catalog.pg_class c "
+    "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+    "AND n.nspname = current_schema() "
+    "JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid "
+    "AND a.attnum > 0 AND NOT a.attisdropped "
+    "WHERE c.relkind IN ('r', 'p') "
+    "ORDER BY c.relname, a.attnum";
+
+
+int
+rows_kind(const char *table)
+{
+    int  i;
+
+    for (i = 0; i < ROWS_KINDS; i++) {
+        if (strcmp(rows_kinds[i].table, table) == 0) {
+            return i;
+        }
+    }
+
+    return -1;
+}
+
+
+rows_plan_t *
+rows_plan(const PGresult *catalog)
+{
+    int             i, n;
+    Oid             type;
+    arena_t        *a;
+    const field_t  *f;
+    XXH64_hash_t    sum;
+    rows_kind_t    *k;
+    rows_plan_t    *p;
+
+    a = arena_new();
+    p = arena_zalloc(a, sizeof(rows_plan_t));
+    p->arena = a;
+
+    for (i = 0; i < ROWS_KINDS; i++) {
+        k = &p->kinds[i];
+        k->schema = schema_find(rows_kinds[i].entity);
+        k->table = rows_kinds[i].table;
+
+        for (f = k->schema->fields; f->name != NULL; f++) {
+            k->n++;
+        }
+
+        k->columns = arena_zalloc(a, k->n * sizeof(rows_column_t));
+
+        for (n = 0; n < (int) k->n; n++) {
+            f = &k->schema->fields[n];
+            k->columns[n].field = f;
+            k->columns[n].len = (uint32_t) strlen(f->name);
+            k->columns[n].hash = value_hash(f->name, k->columns[n].len);
+        }
+    }
+
+    sum = 0;
+
+    for (i = 0; i < PQntuples(catalog); i++) {
+        type = (Oid) strtoul(PQgetvalue(catalog, i, 2), NULL, 10);
+        rows_plan_column(p, PQgetvalue(catalog, i, 0),
+                         PQgetvalue(catalog, i, 1), type);
+
+        for (n = 0; n < 3; n++) {
+            sum = XXH3_64bits_withSeed(PQgetvalue(catalog, i, n),
+                                       (size_t) PQgetlength(catalog, i, n),
+                                       sum);
+        }
+    }
+
+    (void) snprintf(p->print, sizeof(p->print), "%016llx",
+                    (unsigned long long) sum);
+
+    for (i = 0; i < ROWS_KINDS; i++) {
+        if (p->kinds[i].present) {
+            rows_plan_sql(p, &p->kinds[i]);
+        }
+    }
+
+    return p;
+}
+
+
+static void
+rows_plan_column(rows_plan_t *p, const char *table, const char *column,
+    Oid type)
+{
+    int             i;
+    size_t          len;
+    unsigned        n;
+    const field_t  *f;
+
+    i = rows_kind(table);
+    if (i == -1) {
+        return;
+    }
+
+    if (strcmp(column, "id") == 0) {
+        p->kinds[i].present = (type == 2950);
+    }
+
+    for (n = 0; n < p->kinds[i].n; n++) {
+        f = p->kinds[i].columns[n].field;
+        len = p->kinds[i].columns[n].len;
+
+        if (strncmp(column, f->name, len) == 0
+            && strcmp(column + len, f->type == FIELD_FOREIGN ? "_id" : "")
+               == 0)
+        {
+            p->kinds[i].columns[n].type = type;
+        }
+    }
+}
+
+
+/* names are those of the schema tables: no text of others gets in here */
+static void
+rows_plan_sql(rows_plan_t *p, rows_kind_t *k)
+{
+    unsigned        i;
+    const char     *list;
+    rows_column_t  *c;
+
+    list = "\"id\"";
+
+    for (i = 0; i < k->n; i++) {
+        c = &k->columns[i];
+
+        if (c->type != 0) {
+            list = arena_printf(p->arena, "%s, \"%s%s\"%s", list,
+                                c->field->name,
+                                c->field->type == FIELD_FOREIGN ? "_id" : "",
+                                rows_is_binary(c->type) ? "" : "::text");
+        }
+    }
+
+    k->sql = arena_printf(p->arena, "SELECT %s FROM \"%s\"", list, k->table);
+    k->sql_ids = arena_printf(p->arena, "%s WHERE \"id\" = ANY ($1)", k->sql);
+}
+
+
+static unsigned
+rows_is_binary(Oid type)
+{
+    size_t  i;
+
+    static const Oid  known[] = {
+        16, 20, 21, 23, 25, 114, 700, 701, 1009, 1043, 1114, 1184, 2950,
+        2951, 3802, 3807
+    };
+
+    for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (known[i] == type) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+int
+rows_batch_id(rows_batch_t *b, int kind, const char *id, size_t len)
+{
+    void          *p;
+    uint8_t        bytes[16];
+    rows_given_t  *g;
+
+    g = &b->given[kind];
+
+    if (kong_uuid_parse(id, len, bytes) != 0) {
+        g->whole = 1;
+        return 0;
+    }
+
+    if ((g->n_ids & (g->n_ids + 1)) == 0 || g->ids == NULL) {
+        p = realloc(g->ids, (g->n_ids + 1) * 2 * sizeof(bytes));
+        if (p == NULL) {
+            return -1;
+        }
+
+        g->ids = p;
+    }
+
+    memcpy(g->ids[g->n_ids++], bytes, sizeof(bytes));
+
+    return 0;
+}
+
+
+void
+rows_batch_sort(rows_batch_t *b)
+{
+    int            i;
+    size_t         j, kept;
+    rows_given_t  *g;
+
+    for (i = 0; i < ROWS_KINDS; i++) {
+        g = &b->given[i];
+
+        if (g->n_ids < 2) {
+            continue;
+        }
+
+        qsort(g->ids, g->n_ids, 16, rows_id_cmp);
+
+        for (j = 1, kept = 1; j < g->n_ids; j++) {
+            if (memcmp(g->ids[kept - 1], g->ids[j], 16) != 0) {
+                memcpy(g->ids[kept++], g->ids[j], 16);
+            }
+        }
+
+        g->n_ids = kept;
+    }
+}
+
+
+void
+rows_batch_clear(rows_batch_t *b)
+{
+    int  i;
+
+    for (i = 0; i < ROWS_KINDS; i++) {
+        PQclear(b->given[i].result);
+        free(b->given[i].ids);
+    }
+
+    memset(b->given, 0, sizeof(b->given));
+}
+
+
+static int
+rows_id_cmp(const void *one, const void *two)
+{
+    return memcmp(one, two, 16);
+}
+
+
+static int
+rows_new_cmp(const void *one, const void *two)
+{
+    const rows_new_t  *a = one;
+    const rows_new_t  *b = two;
+
+    return memcmp(a->id, b->id, 16);
+}
+
+
+/* memory that runs out on the way is given back before the caller hears */
+rows_t *
+rows_make(rows_batch_t *b, arena_t *a)
+{
+    jmp_buf             oom;
+    rows_maker_t       *m;
+    jmp_buf *volatile   outer;
+
+    outer = a->oom;
+    m = arena_zalloc(a, sizeof(rows_maker_t));
+
+    m->batch = b;
+    m->rows = calloc(1, sizeof(rows_t));
+    m->block = calloc(1, sizeof(rows_block_t));
+
+    if (m->rows == NULL || m->block == NULL) {
+        free(m->rows);
+        free(m->block);
+
+        if (outer != NULL) {
+            longjmp(*outer, 1);
+        }
+
+        abort();
+    }
+
+    m->rows->refs = 1;
+    m->block->refs = 1;
+    m->block->arena = arena_new();
+
+    if (outer != NULL) {
+        if (setjmp(oom) != 0) {
+            a->oom = outer;
+            rows_put(m->rows);
+            rows_block_put(m->block);
+            longjmp(*outer, 1);
+        }
+
+        a->oom = &oom;
+        m->block->arena->oom = &oom;
+    }
+
+    rows_fill(m);
+
+    a->oom = outer;
+    m->block->arena->oom = NULL;
+    rows_block_put(m->block);
+
+    return m->rows;
+}
+
+
+static void
+rows_fill(rows_maker_t *m)
+{
+    int               i;
+    size_t            j;
+    rows_t           *base, *rows;
+    rows_given_t     *g;
+    struct timespec   now;
+
+    rows = m->rows;
+    base = m->batch->base;
+    (void) clock_gettime(CLOCK_REALTIME, &now);
+
+    m->ctx.arena = m->block->arena;
+    m->ctx.database = 1;
+    m->ctx.router_flavor = m->batch->router_flavor;
+    m->ctx.plugins = m->batch->plugins;
+    m->ctx.now = (double) now.tv_sec
+                 + (double) (now.tv_nsec / 1000000) / 1000;
+
+    if (base != NULL) {
+        rows->n_stale = base->n_stale;
+
+        for (j = 0; j < base->n_blocks; j++) {
+            rows->blocks[j] = base->blocks[j];
+            __atomic_add_fetch(&rows->blocks[j]->refs, 1, __ATOMIC_RELAXED);
+            rows->n_blocks++;
+        }
+    }
+
+    rows->blocks[rows->n_blocks++] = m->block;
+    m->block->refs++;
+
+    for (i = 0; i < ROWS_KINDS; i++) {
+        g = &m->batch->given[i];
+
+        if (base != NULL && !g->whole && g->n_ids == 0) {
+            rows->tables[i] = base->tables[i];
+            __atomic_add_fetch(&rows->tables[i]->refs, 1, __ATOMIC_RELAXED);
+
+        } else {
+            rows->tables[i] = rows_table(m, i);
+        }
+
+        rows->n_rows += rows->tables[i]->n;
+    }
+
+    if (rows->n_blocks > ROWS_BLOCKS
+        || rows->n_stale > rows->n_rows / 2 + 1000)
+    {
+        rows_compact(m);
+    }
+}
+
+
+/* the old rows and those of the batch, side by side by id */
+static rows_table_t *
+rows_table(rows_maker_t *m, int kind)
+{
+    int               rc;
+    size_t            i, j, k, n, n_new;
+    uint8_t         (*ids)[16];
+    rows_new_t       *list;
+    rows_given_t     *g;
+    rows_table_t     *t, *old;
+
+    g = &m->batch->given[kind];
+    old = (m->batch->base != NULL) ? m->batch->base->tables[kind] : NULL;
+    list = rows_order(m, g->result, &n_new);
+
+    t = rows_alloc(m, sizeof(rows_table_t));
+    m->rows->tables[kind] = t;
+    t->refs = 1;
+
+    n = n_new + (old != NULL && !g->whole ? old->n : 0);
+    t->rows = rows_alloc(m, (n + 1) * sizeof(rows_row_t));
+
+    ids = g->ids;
+    i = 0;
+    j = 0;
+    k = 0;
+
+    while (i < n_new || (old != NULL && j < old->n)) {
+
+        rc = (i == n_new) ? 1
+             : (old == NULL || j == old->n) ? -1
+             : memcmp(list[i].id, old->rows[j].id, 16);
+
+        if (rc <= 0) {
+            rows_one(m, kind, &list[i++], rc == 0 ? &old->rows[j] : NULL,
+                     &t->rows[t->n++]);
+            j += (rc == 0);
+            continue;
+        }
+
+        /* an old row that was not read: deleted, if it was asked for */
+
+        while (k < g->n_ids && memcmp(ids[k], old->rows[j].id, 16) < 0) {
+            k++;
+        }
+
+        if (g->whole
+            || (k < g->n_ids && memcmp(ids[k], old->rows[j].id, 16) == 0))
+        {
+            m->rows->n_stale++;
+
+        } else {
+            t->rows[t->n++] = old->rows[j];
+        }
+
+        j++;
+    }
+
+    rows_holder(m, kind, t);
+
+    return t;
+}
+
+
+static rows_new_t *
+rows_order(rows_maker_t *m, const PGresult *res, size_t *n)
+{
+    int          i, count;
+    rows_new_t  *list;
+
+    count = (res != NULL) ? PQntuples(res) : 0;
+    list = arena_alloc(m->block->arena, ((size_t) count + 1)
+                                        * sizeof(rows_new_t));
+    *n = 0;
+
+    for (i = 0; i < count; i++) {
+        if (rows_id(res, i, list[*n].id) == 0) {
+            list[*n].number = i;
+            (*n)++;
+        }
+    }
+
+    qsort(list, *n, sizeof(rows_new_t), rows_new_cmp);
+
+    return list;
+}
+
+
+static void
+rows_one(rows_maker_t *m, int kind, const rows_new_t *new_row,
+    const rows_row_t *old, rows_row_t *out)
+{
+    const PGresult     *res;
+    const rows_kind_t  *k;
+
+    k = &m->batch->plan->kinds[kind];
+    res = m->batch->given[kind].result;
+
+    rows_sum(k, res, new_row->number, out->sum);
+
+    if (old != NULL && memcmp(old->sum, out->sum, sizeof(out->sum)) == 0) {
+        *out = *old;
+        return;
+    }
+
+    m->rows->n_stale += (old != NULL);
+
+    memcpy(out->id, new_row->id, 16);
+    out->entity = value_new(m->block->arena);
+    out->block = m->block;
+    out->reason = rows_read(m->block->arena, k, res, new_row->number,
+                            out->entity);
+
+    if (out->reason == NULL) {
+        rows_validate(m, k->schema, out);
+    }
+}
+
+
+static void
+rows_validate(rows_maker_t *m, const schema_t *s, rows_row_t *out)
+{
+    value_t  errors;
+
+    memset(&errors, 0, sizeof(errors));
+    value_set_object(&errors);
+
+    rows_clean(&m->ctx, s, out->entity);
+    schema_expand_shorthands(&m->ctx, s, out->entity, &errors);
+    schema_fill_defaults(&m->ctx, s, out->entity);
+    (void) schema_check(&m->ctx, s, out->entity, &errors);
+
+    if (errors.len != 0) {
+        out->reason = schema_error_message(m->ctx.arena, &errors);
+    }
+}
+
+
+/* the good rows as a configuration's table, with its indexes */
+static void
+rows_holder(rows_maker_t *m, int kind, rows_table_t *t)
+{
+    size_t       i;
+    rows_row_t  *r;
+
+    t->holder = config_new();
+    t->holder->arena->oom = m->block->arena->oom;
+
+    for (i = 0; i < t->n; i++) {
+        r = &t->rows[i];
+        t->sum[0] += r->sum[0];
+        t->sum[1] += r->sum[1];
+
+        if (r->reason != NULL) {
+            t->n_broken++;
+            continue;
+        }
+
+        (void) config_add(t->holder, rows_kinds[kind].entity, r->entity);
+    }
+
+    t->holder->arena->oom = NULL;
+}
+
+
+/*
+ * Small blocks become one; all of them once half of the values are unused.
+ * Only tables with rows in a block that goes are made again.
+ */
+static void
+rows_compact(rows_maker_t *m)
+{
+    int            i;
+    size_t         j;
+    rows_t        *rows;
+    rows_table_t  *t;
+    rows_block_t  *keep;
+
+    rows = m->rows;
+    keep = (rows->n_stale > rows->n_rows / 2 + 1000) ? NULL : rows->blocks[0];
+
+    for (i = 0; i < ROWS_KINDS; i++) {
+        t = rows_table_copy(m, i, keep);
+
+        if (t != NULL) {
+            rows_table_put(rows->tables[i]);
+            rows->tables[i] = t;
+        }
+    }
+
+    for (j = (keep != NULL); j < rows->n_blocks; j++) {
+        if (rows->blocks[j] != m->block) {
+            rows_block_put(rows->blocks[j]);
+        }
+    }
+
+    rows->n_blocks = 0;
+
+    if (keep != NULL) {
+        rows->blocks[rows->n_blocks++] = keep;
+
+    } else {
+        rows->n_stale = 0;
+    }
+
+    rows->blocks[rows->n_blocks++] = m->block;
+}
+
+
+/* NULL when the table has nothing to be moved */
+static rows_table_t *
+rows_table_copy(rows_maker_t *m, int kind, const rows_block_t *keep)
+{
+    size_t         i;
+    rows_row_t    *r;
+    rows_table_t  *t, *old;
+
+    old = m->rows->tables[kind];
+
+    for (i = 0; i < old->n; i++) {
+        if (old->rows[i].block != keep && old->rows[i].block != m->block) {
+            break;
+        }
+    }
+
+    if (i == old->n) {
+        return NULL;
+    }
+
+    t = rows_alloc(m, sizeof(rows_table_t));
+    t->refs = 1;
+    t->n = old->n;
+    t->rows = rows_alloc(m, (t->n + 1) * sizeof(rows_row_t));
+    memcpy(t->rows, old->rows, t->n * sizeof(rows_row_t));
+
+    for (i = 0; i < t->n; i++) {
+        r = &t->rows[i];
+
+        if (r->block == keep || r->block == m->block) {
+            continue;
+        }
+
+        r->entity = value_clone(m->block->arena, r->entity);
+        r->block = m->block;
+
+        if (r->reason != NULL) {
+            r->reason = arena_strndup(m->block->arena, r->reason,
+                                      strlen(r->reason));
+        }
+    }
+
+    rows_holder(m, kind, t);
+
+    return t;
+}
+
+
+static void *
+rows_alloc(rows_maker_t *m, size_t size)
+{
+    void  *p;
+
+    p = calloc(1, size);
+
+    if (p == NULL) {
+        if (m->block->arena->oom != NULL) {
+            longjmp(*m->block->arena->oom, 1);
+        }
+
+        abort();
+    }
+
+    return p;
+}
+
+
+void
+rows_get(rows_t *rows)
+{
+    __atomic_add_fetch(&rows->refs, 1, __ATOMIC_RELAXED);
+}
+
+
+void
+rows_put(rows_t *rows)
+{
+    int     i;
+    size_t  j;
+
+    if (rows == NULL
+        || __atomic_sub_fetch(&rows->refs, 1, __ATOMIC_ACQ_REL) != 0)
+    {
+        return;
+    }
+
+    for (i = 0; i < ROWS_KINDS; i++) {
+        rows_table_put(rows->tables[i]);
+    }
+
+    for (j = 0; j < rows->n_blocks; j++) {
+        rows_block_put(rows->blocks[j]);
+    }
+
+    free(rows);
+}
+
+
+static void
+rows_table_put(rows_table_t *t)
+{
+    if (t == NULL
+        || __atomic_sub_fetch(&t->refs, 1, __ATOMIC_ACQ_REL) != 0)
+    {
+        return;
+    }
+
+    config_free(t->holder);
+    free(t->rows);
+    free(t);
+}
+
+
+static void
+rows_block_put(rows_block_t *b)
+{
+    if (__atomic_sub_fetch(&b->refs, 1, __ATOMIC_ACQ_REL) == 0) {
+        arena_free(b->arena);
+        free(b);
+    }
+}
+
+
+static void
+rows_release(void *owner)
+{
+    rows_put(owner);
+}
+
+
+config_t *
+rows_config(rows_t *rows, arena_t *a, compile_aside_t **broken,
+    size_t *n_broken)
+{
+    int               i;
+    size_t            j, n;
+    uint64_t          sum[2];
+    config_t         *c;
+    rows_row_t       *r;
+    rows_table_t     *t;
+    config_table_t   *to;
+    struct timespec   now;
+
+    c = config_new();
+    c->sorted = 1;
+    c->release = rows_release;
+    c->owner = rows;
+    rows_get(rows);
+
+    sum[0] = 0;
+    sum[1] = 0;
+    n = 0;
+    *n_broken = 0;
+
+    for (i = 0; i < ROWS_KINDS; i++) {
+        t = rows->tables[i];
+        to = config_table(c, rows_kinds[i].entity);
+        *to = *config_table(t->holder, rows_kinds[i].entity);
+        to->cap = to->n;
+
+        sum[0] += t->sum[0] * (2 * (uint64_t) i + 1);
+        sum[1] += t->sum[1] * (2 * (uint64_t) i + 1);
+        n += (i > 0) ? t->n : 0;
+        *n_broken += t->n_broken;
+    }
+
+    if (n != 0) {
+        (void) snprintf(c->hash, sizeof(c->hash), "%016llx%016llx",
+                        (unsigned long long) sum[0],
+                        (unsigned long long) sum[1]);
+    }
+
+    *broken = arena_alloc(a, (*n_broken + 1) * sizeof(compile_aside_t));
+
+    for (i = 0, n = 0; i < ROWS_KINDS && n < *n_broken; i++) {
+        t = rows->tables[i];
+
+        for (j = 0; t->n_broken != 0 && j < t->n; j++) {
+            r = &t->rows[j];
+
+            if (r->reason != NULL) {
+                (*broken)[n].entity = rows_kinds[i].entity;
+                (*broken)[n].row = r->entity;
+                (*broken)[n++].reason = r->reason;
+            }
+        }
+    }
+
+    (void) clock_gettime(CLOCK_REALTIME, &now);
+    c->loaded_at = (double) now.tv_sec + (double) now.tv_nsec / 1e9;
+
+    return c;
+}
