@@ -4,6 +4,7 @@
  * different layout is refused by nginx (the zone's tag and size differ).
  */
 
+#include "ngx_kong_counters.h"
 #include "ngx_kong_zone.h"
 
 
@@ -56,6 +57,11 @@ ngx_kong_zone_init(ngx_shm_zone_t *zone, void *data)
     if (control == NULL) {
         ngx_log_error(NGX_LOG_EMERG, zone->shm.log, 0,
                       "kong_zone of %uz bytes is too small", zone->shm.size);
+        return NGX_ERROR;
+    }
+
+    control->counters = ngx_kong_counters_create(shpool, zone->shm.log);
+    if (control->counters == NULL) {
         return NGX_ERROR;
     }
 

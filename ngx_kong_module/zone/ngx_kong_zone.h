@@ -45,6 +45,9 @@ typedef struct {
     ngx_atomic_t              n_services;
     ngx_atomic_t              empty;
 
+    struct ngx_kong_counters_s  *counters;   /* ngx_kong_counters.h */
+    struct ngx_kong_targets_s   *targets;    /* ngx_kong_targets.h */
+
     ngx_kong_daemon_state_t   daemon;
     ngx_kong_worker_t         workers[NGX_KONG_MAX_WORKERS];
 } ngx_kong_control_t;

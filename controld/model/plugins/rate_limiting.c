@@ -88,6 +88,7 @@ const plugin_schema_t  plugin_rate_limiting = {
         .fields = rate_limiting_fields,
         .checks = rate_limiting_checks
     },
+    .implemented = 1,
     .priority = 910,
     .version = PLUGIN_VERSION
 };

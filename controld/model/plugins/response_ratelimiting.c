@@ -79,6 +79,7 @@ const plugin_schema_t  plugin_response_ratelimiting = {
         .fields = response_ratelimiting_fields,
         .checks = response_ratelimiting_checks
     },
+    .implemented = 1,
     .priority = 900,
     .version = PLUGIN_VERSION
 };

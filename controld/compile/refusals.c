@@ -1,0 +1,59 @@
+/*
+ * refusals: see refusals.h.  One row a plugin that is only partly there.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "refusals.h"
+
+
+typedef struct {
+    const char    *plugin;
+    const char  *(*check)(arena_t *a, const value_t *config);
+} refusal_t;
+
+
+static const char *refusals_policy(arena_t *a, const value_t *config);
+
+
+static const refusal_t  refusals[] = {
+    { "rate-limiting", refusals_policy },
+    { "response-ratelimiting", refusals_policy },
+    { NULL, NULL }
+};
+
+
+const char *
+refusals_check(arena_t *a, const value_t *plugin)
+{
+    const value_t    *name;
+    const refusal_t  *refusal;
+
+    name = value_get(plugin, "name");
+
+    for (refusal = refusals; refusal->plugin != NULL; refusal++) {
+        if (value_str_eq(name, refusal->plugin)) {
+            return refusal->check(a, value_get(plugin, "config"));
+        }
+    }
+
+    return NULL;
+}
+
+
+/* counters are this node's own */
+static const char *
+refusals_policy(arena_t *a, const value_t *config)
+{
+    const value_t  *policy;
+
+    policy = value_get(config, "policy");
+
+    if (value_is_null(policy) || value_str_eq(policy, "local")) {
+        return NULL;
+    }
+
+    return arena_printf(a, "policy '%s' is not available in this version, "
+                        "only 'local' is", value_cstr(policy));
+}

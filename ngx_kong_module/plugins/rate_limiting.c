@@ -1,0 +1,218 @@
+/*
+ * rate-limiting, policy local: so many requests in a window of the calendar.
+ * All periods are checked and counted in one step (ngx_kong_counters.h).
+ * Instances with another policy are refused before they are published.
+ */
+
+#include "ngx_kong_limits.h"
+
+
+#define RATE_LIMITING_TOO_MANY  429
+
+
+typedef struct {
+    ngx_kong_counters_t   *counters;
+    ngx_kong_limits_t      limits;
+    ngx_kong_limit_who_t   who;
+    ngx_uint_t             error_code;
+    const char            *error_message;
+    unsigned               hide:1;
+} rate_limiting_conf_t;
+
+/* what the client is told; texts lie behind it */
+typedef struct {
+    ngx_str_t              remaining[NGX_KONG_PERIODS];
+    ngx_str_t              reset;
+    ngx_uint_t             least;        /* the period with the least left */
+    unsigned               refused:1;
+} rate_limiting_state_t;
+
+
+static void *rate_limiting_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool);
+static ngx_int_t rate_limiting_access(ngx_http_request_t *r,
+    ngx_kong_run_t *run);
+static ngx_int_t rate_limiting_note(ngx_http_request_t *r,
+    ngx_kong_run_t *run, ngx_kong_count_t *counts, ngx_uint_t refused);
+static ngx_int_t rate_limiting_header_filter(ngx_http_request_t *r,
+    ngx_kong_run_t *run);
+
+
+const ngx_kong_plugin_t  ngx_kong_rate_limiting = {
+    .name = ngx_string("rate-limiting"),
+    .prepare = rate_limiting_prepare,
+    .access = rate_limiting_access,
+    .header_filter = rate_limiting_header_filter
+};
+
+
+static void *
+rate_limiting_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool)
+{
+    double                 code;
+    ngx_str_t              message;
+    rate_limiting_conf_t  *conf;
+
+    conf = ngx_pcalloc(pool, sizeof(rate_limiting_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    conf->counters = ngx_kong_limits_counters();
+
+    if (conf->counters == NULL
+        || ngx_kong_limits_prepare(in, pool, in->config, NULL, &conf->limits)
+           != NGX_OK
+        || ngx_kong_limits_who(in, pool, &conf->who) != NGX_OK)
+    {
+        return NULL;
+    }
+
+    code = ngx_kong_conf_num(in, "error_code", RATE_LIMITING_TOO_MANY);
+
+    /* the schema allows any number above 0 */
+    conf->error_code = (code >= 200 && code < 600) ? (ngx_uint_t) code
+                                                   : RATE_LIMITING_TOO_MANY;
+
+    message = ngx_kong_conf_str(in, "error_message");
+    conf->error_message = message.data ? (const char *) message.data
+                                       : "API rate limit exceeded";
+    conf->hide = ngx_kong_conf_flag(in, "hide_client_headers");
+
+    return conf;
+}
+
+
+static ngx_int_t
+rate_limiting_access(ngx_http_request_t *r, ngx_kong_run_t *run)
+{
+    ngx_int_t                rc;
+    ngx_uint_t               i;
+    ngx_kong_limits_t       *limits;
+    ngx_kong_count_t         counts[NGX_KONG_PERIODS];
+    rate_limiting_conf_t    *conf;
+    ngx_kong_counter_key_t   who, key;
+
+    conf = run->instance->conf;
+    limits = &conf->limits;
+
+    for (i = 0; i < limits->n; i++) {
+        counts[i].period = limits->items[i].period;
+        counts[i].limit = limits->items[i].limit;
+    }
+
+    who = ngx_kong_limits_identify(r, conf->counters, &conf->who);
+    key = ngx_kong_limits_key(conf->counters, limits, &who);
+
+    rc = ngx_kong_counters_take(conf->counters, &key, counts, limits->n);
+
+    if (!conf->hide && limits->n != 0
+        && rate_limiting_note(r, run, counts, rc != NGX_OK) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_OK) {
+        return NGX_OK;
+    }
+
+    return ngx_kong_exit_error(r, conf->error_code, conf->error_message);
+}
+
+
+static ngx_int_t
+rate_limiting_note(ngx_http_request_t *r, ngx_kong_run_t *run,
+    ngx_kong_count_t *counts, ngx_uint_t refused)
+{
+    u_char                 *p;
+    double                  left, least;
+    ngx_uint_t              i;
+    rate_limiting_conf_t   *conf;
+    rate_limiting_state_t  *state;
+
+    conf = run->instance->conf;
+    least = 0;
+
+    state = ngx_palloc(r->pool, sizeof(rate_limiting_state_t)
+                                + (conf->limits.n + 1) * NGX_KONG_LIMIT_TEXT);
+    if (state == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = (u_char *) (state + 1);
+    state->refused = refused;
+    state->least = 0;
+
+    for (i = 0; i < conf->limits.n; i++) {
+
+        left = counts[i].limit - counts[i].used - (refused ? 0 : 1);
+        left = ngx_max(left, 0);
+
+        /* of equals, the longer period */
+
+        if (i == 0 || left <= least) {
+            least = left;
+            state->least = i;
+        }
+
+        state->remaining[i].data = p;
+        p = ngx_kong_limits_number(p, left);
+        state->remaining[i].len = p - state->remaining[i].data;
+    }
+
+    state->reset.data = p;
+    p = ngx_http_kong_number(p, counts[state->least].reset);
+    state->reset.len = p - state->reset.data;
+
+    run->state = state;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+rate_limiting_header_filter(ngx_http_request_t *r, ngx_kong_run_t *run)
+{
+    static ngx_str_t  limit_name = ngx_string("RateLimit-Limit");
+    static ngx_str_t  remaining_name = ngx_string("RateLimit-Remaining");
+    static ngx_str_t  reset_name = ngx_string("RateLimit-Reset");
+    static ngx_str_t  retry_name = ngx_string("Retry-After");
+
+    ngx_uint_t              i;
+    ngx_kong_limit_t       *limit;
+    rate_limiting_conf_t   *conf;
+    rate_limiting_state_t  *state;
+
+    conf = run->instance->conf;
+    state = run->state;
+
+    if (state == NULL) {
+        return NGX_OK;
+    }
+
+    limit = conf->limits.items;
+
+    for (i = 0; i < conf->limits.n; i++) {
+        if (ngx_kong_header_out_set(r, &limit[i].limit_name, &limit[i].text)
+            != NGX_OK
+            || ngx_kong_header_out_set(r, &limit[i].remaining_name,
+                                       &state->remaining[i])
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    i = state->least;
+
+    if (ngx_kong_header_out_set(r, &limit_name, &limit[i].text) != NGX_OK
+        || ngx_kong_header_out_set(r, &remaining_name, &state->remaining[i])
+           != NGX_OK
+        || ngx_kong_header_out_set(r, &reset_name, &state->reset) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return state->refused ? ngx_kong_header_out_set(r, &retry_name,
+                                                    &state->reset)
+                          : NGX_OK;
+}
