@@ -157,6 +157,11 @@ ngx_kong_body_join(ngx_http_request_t *r, size_t limit, ngx_str_t *body)
             continue;
         }
 
+        if (!b->in_file) {
+            /* the end of the body, without bytes */
+            continue;
+        }
+
         n = ngx_read_file(b->file, p, b->file_last - b->file_pos,
                           b->file_pos);
         if (n != (ssize_t) (b->file_last - b->file_pos)) {
