@@ -59,7 +59,7 @@ MODULE   := $(B)/ngx_http_kong_module.so
 
 
 .PHONY: all help daemon module unit fuzz bench-programs run test test-asan \
-        test-only bench bench-router style clean install uninstall \
+        test-only bench bench-router docs style clean install uninstall \
         install-deps install-test-deps
 
 all: daemon module
@@ -73,6 +73,7 @@ help:
 	@echo 'make bench-router  cost of one route match'
 	@echo 'make install       DESTDIR= PREFIX=$(PREFIX)'
 	@echo 'make uninstall     DESTDIR= PREFIX=$(PREFIX)'
+	@echo 'make docs          docs/plugins.md from the schema tables'
 	@echo 'make style         check the style of the C sources'
 	@echo 'make clean         remove build/ and build-asan/'
 	@echo
@@ -146,6 +147,15 @@ $(B)/bench_%: $(B)/obj/scripts/bench_%.o $(B)/libkong.a
 	@echo '  LD   $@'
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
+# pages that are made from tables
+
+$(B)/plugins_doc: $(B)/obj/scripts/plugins_doc.o $(B)/libkong.a
+	@echo '  LD   $@'
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+docs: $(B)/plugins_doc
+	$(B)/plugins_doc > docs/plugins.md
+
 # fuzz targets: clang, with coverage in everything they call
 FUZZ_CFLAGS := -std=gnu11 -O1 -g $(PKG_CFLAGS) -I. -D_GNU_SOURCE \
                -fsanitize=fuzzer-no-link,address,undefined \
@@ -184,14 +194,14 @@ run: install-deps
 	@scripts/run
 
 test: install-test-deps
-	@$(MAKE) --no-print-directory -j$(JOBS) all unit fuzz
+	@$(MAKE) --no-print-directory -j$(JOBS) all unit fuzz $(B)/plugins_doc
 	@$(MAKE) --no-print-directory test-only
 
 test-only:
 	KONG_TEST_BUILD=$(B) scripts/test -j $(JOBS) $(T)
 
 test-asan: install-test-deps
-	@$(MAKE) --no-print-directory -j$(JOBS) SAN=1 all unit
+	@$(MAKE) --no-print-directory -j$(JOBS) SAN=1 all unit build-asan/plugins_doc
 	@$(MAKE) --no-print-directory SAN=1 test-only
 
 bench: all
