@@ -112,8 +112,9 @@ doc_fields(const field_t *fields, const char *prefix)
         doc_type(f);
         printf(" | %s | ", (f->flags & F_REQUIRED) ? "yes" : "");
 
+        /* a secret's default is made anew by every process */
         if (f->def != NULL) {
-            printf("`%s`", f->def);
+            printf((f->flags & F_ENCRYPTED) ? "random" : "`%s`", f->def);
         }
 
         printf(" | ");
