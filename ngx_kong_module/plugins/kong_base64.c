@@ -59,6 +59,37 @@ kong_base64_decode(const char *in, size_t len, kong_base64_t kind,
 }
 
 
+size_t
+kong_base64url_encode(const uint8_t *in, size_t len, char *out)
+{
+    size_t    i, n;
+    uint32_t  bits;
+
+    static const char  digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+    bits = 0;
+    n = 0;
+
+    for (i = 0; i < len; i++) {
+        bits = bits << 8 | in[i];
+
+        out[n++] = digits[bits >> (2 + 2 * (i % 3)) & 63];
+
+        if (i % 3 == 2) {
+            out[n++] = digits[bits & 63];
+            bits = 0;
+        }
+    }
+
+    if (len % 3 != 0) {
+        out[n++] = digits[bits << (6 - 2 * (len % 3)) & 63];
+    }
+
+    return n;
+}
+
+
 static int
 kong_base64_digit(char c, kong_base64_t kind)
 {

@@ -26,4 +26,10 @@ typedef enum {
 ssize_t kong_base64_decode(const char *in, size_t len, kong_base64_t kind,
     uint8_t *out);
 
+/* characters that encoding writes */
+#define kong_base64url_length(len)  (((len) * 4 + 2) / 3)
+
+/* without padding, not NUL-ended; returns the number of characters */
+size_t kong_base64url_encode(const uint8_t *in, size_t len, char *out);
+
 #endif

@@ -10,6 +10,7 @@
 extern const ngx_kong_plugin_t  ngx_kong_acl;
 extern const ngx_kong_plugin_t  ngx_kong_basic_auth;
 extern const ngx_kong_plugin_t  ngx_kong_bot_detection;
+extern const ngx_kong_plugin_t  ngx_kong_closed;
 extern const ngx_kong_plugin_t  ngx_kong_correlation_id;
 extern const ngx_kong_plugin_t  ngx_kong_cors;
 extern const ngx_kong_plugin_t  ngx_kong_hmac_auth;
@@ -24,12 +25,14 @@ extern const ngx_kong_plugin_t  ngx_kong_request_termination;
 extern const ngx_kong_plugin_t  ngx_kong_request_transformer;
 extern const ngx_kong_plugin_t  ngx_kong_response_ratelimiting;
 extern const ngx_kong_plugin_t  ngx_kong_response_transformer;
+extern const ngx_kong_plugin_t  ngx_kong_session;
 
 
 const ngx_kong_plugin_t *const  ngx_kong_plugins[] = {
     &ngx_kong_acl,
     &ngx_kong_basic_auth,
     &ngx_kong_bot_detection,
+    &ngx_kong_closed,
     &ngx_kong_correlation_id,
     &ngx_kong_cors,
     &ngx_kong_hmac_auth,
@@ -44,5 +47,6 @@ const ngx_kong_plugin_t *const  ngx_kong_plugins[] = {
     &ngx_kong_request_transformer,
     &ngx_kong_response_ratelimiting,
     &ngx_kong_response_transformer,
+    &ngx_kong_session,
     NULL
 };

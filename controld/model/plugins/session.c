@@ -129,6 +129,7 @@ const plugin_schema_t  plugin_session = {
         .name = "session",
         .fields = session_fields
     },
+    .implemented = 1,
     .priority = 1900,
     .version = PLUGIN_VERSION
 };
