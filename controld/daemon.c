@@ -140,7 +140,7 @@ daemon_open(daemon_t *d, const char **err)
         return -1;
     }
 
-    return 0;
+    return daemon_source_open(d, err);
 }
 
 
@@ -263,6 +263,7 @@ daemon_close(daemon_t *d)
     offload_free(d->disk);
     offload_free(d->keep);
 
+    daemon_source_close(d);
     control_free(d->control);
     publisher_free(d->publisher);
 
@@ -308,7 +309,8 @@ daemon_watch(daemon_t *d)
 {
     const char  *path;
 
-    path = conf_str(d->conf, "declarative_config");
+    path = daemon_is_database(d->conf)
+           ? NULL : conf_str(d->conf, "declarative_config");
 
     if (d->file != NULL && path != NULL
         && strcmp(file_path(d->file), path) == 0)
@@ -405,7 +407,11 @@ daemon_hup(evutil_socket_t number, short what, void *data)
                   strerror(errno));
     }
 
-    if (daemon_has_source(d->conf)) {
+    if (d->source != NULL) {
+        d->forced |= (forced != 0);
+        daemon_source_reload(d, forced);
+
+    } else if (daemon_has_source(d->conf)) {
         daemon_want(d, forced);
     }
 }
@@ -491,7 +497,8 @@ daemon_active(void *data)
 int
 daemon_has_source(const conf_t *c)
 {
-    return conf_str(c, "declarative_config") != NULL
+    return daemon_is_database(c)
+           || conf_str(c, "declarative_config") != NULL
            || conf_str(c, "declarative_config_string") != NULL;
 }
 
@@ -507,13 +514,25 @@ daemon_source(const conf_t *c)
 }
 
 
+/* of the declarative file, for the load to keep; NULL without one */
+const char *
+daemon_path(load_t *l, const conf_t *c)
+{
+    const char  *path;
+
+    path = conf_str(c, "declarative_config");
+
+    return (path == NULL) ? NULL
+                          : arena_strndup(l->arena, path, strlen(path));
+}
+
+
 void
 daemon_load_source(const conf_t *c, load_t *l)
 {
-    l->path = conf_str(c, "declarative_config");
+    l->path = daemon_path(l, c);
 
     if (l->path != NULL) {
-        l->path = arena_strndup(l->arena, l->path, strlen(l->path));
         return;
     }
 
@@ -537,7 +556,7 @@ daemon_load_opts(load_t *l, const conf_t *c, const char *const *plugins)
     flavor = conf_str(c, "router_flavor");
 
     l->opts.router_flavor = arena_strndup(l->arena, flavor, strlen(flavor));
-    l->opts.database = 0;
+    l->opts.database = (unsigned) daemon_is_database(c);
 
     if (plugins == NULL) {
         return;
@@ -622,59 +641,4 @@ daemon_time(void)
     (void) clock_gettime(CLOCK_REALTIME, &t);
 
     return (double) t.tv_sec + (double) t.tv_nsec / 1e9;
-}
-
-
-int
-daemon_endpoints(arena_t *a, const dns_set_t *set, uint32_t generation,
-    segment_buf_t *out, const char **err)
-{
-    size_t               n;
-    compile_opts_t       opts;
-    compile_endpoint_t  *list;
-
-    list = dns_set_endpoints(a, set, &n);
-
-    memset(&opts, 0, sizeof(opts));
-    opts.generation = generation;
-    opts.created = (uint64_t) (daemon_time() * 1000);
-
-    return compile_endpoints(a, list, n, &opts, out, err);
-}
-
-
-void
-daemon_seed(dns_t *dns, store_t *store, uint32_t endpoints)
-{
-    char                    name[256];
-    size_t                  i;
-    kong_str_t              s;
-    const char             *err;
-    segment_buf_t           buf;
-    kong_segment_t          seg;
-    const kong_endpoint_t  *e;
-
-    if (endpoints == 0
-        || store_read(store, KONG_SEGMENT_ENDPOINTS, endpoints, &buf, &err)
-           == -1)
-    {
-        return;
-    }
-
-    if (kong_segment_open(&seg, buf.data, buf.size, KONG_SEGMENT_ENDPOINTS,
-                          KONG_SEGMENT_VERIFY)
-        == KONG_SEGMENT_OK)
-    {
-        for (i = 0; i < seg.sections[KONG_SECTION_ENDPOINTS].n; i++) {
-            e = &seg.endpoints[i];
-            s = kong_segment_str(&seg, e->name);
-
-            if (e->n != 0 && s.len < sizeof(name)) {
-                (void) snprintf(name, sizeof(name), "%s", s.data);
-                dns_seed(dns, name, seg.addresses + e->first, e->n);
-            }
-        }
-    }
-
-    free(buf.data);
 }

@@ -79,10 +79,19 @@ daemon_restore(daemon_t *d)
            == KONG_SEGMENT_OK)
     {
         a->restore = 1;
+        l->kept = 1;
+        l->path = daemon_path(l, d->conf);
         l->compile = 0;
         l->number = config;
         l->as_hash = arena_strndup(l->arena, seg.header->source_hash,
                                    sizeof(seg.header->source_hash));
+
+    } else if (d->source != NULL) {
+        /* the text does not tell what is closed: the database does */
+        log_write(LOG_WARN, "segment %u is damaged", config);
+        free(buf.data);
+        daemon_apply_free(a);
+        return;
 
     } else {
         log_write(LOG_WARN, "segment %u is damaged and is made again from "
@@ -167,11 +176,22 @@ daemon_next(daemon_t *d)
     }
 
     a->source = 1;
-    daemon_load_source(d->conf, a->load);
+
+    if (d->source == NULL) {
+        daemon_load_source(d->conf, a->load);
+
+    } else if (daemon_source_take(d, a) == -1) {
+        daemon_apply_free(a);
+        return;
+    }
 
     if (d->active != NULL && !d->forced) {
         (void) snprintf(a->load->known, sizeof(a->load->known), "%s",
                         d->active->config->hash);
+
+        a->before = d->active;
+        generation_get(a->before);
+        a->load->before = a->before;
     }
 
     d->forced = 0;
@@ -290,14 +310,11 @@ daemon_unpublished(apply_t *a)
 static void
 daemon_resolve(apply_t *a)
 {
-    size_t              n;
-    daemon_t           *d;
-    const char *const  *names;
+    size_t     n;
+    daemon_t  *d;
 
     d = a->daemon;
-    names = generation_hosts(a->load->arena, a->load->generation, &n);
-
-    a->set = dns_set_new(d->dns, names, n);
+    a->set = daemon_set(a->load->arena, d->dns, a->load->generation, &n);
 
     if (a->set == NULL) {
         daemon_finish(a, POSTED_FAILED, "out of memory");
@@ -331,18 +348,15 @@ static void
 daemon_send(apply_t *a)
 {
     int                  rc;
-    size_t               n;
     daemon_t            *d;
     uint32_t             config, endpoints;
     const char          *err;
     segment_buf_t        buf, *e;
-    compile_endpoint_t  *list;
 
     d = a->daemon;
     e = NULL;
 
-    list = dns_set_endpoints(a->load->arena, a->set, &n);
-    a->sum = dns_sum(list, n);
+    a->sum = daemon_sum(a->load->arena, a->set);
 
     publisher_current(d->publisher, &config, &endpoints);
 
@@ -445,6 +459,7 @@ daemon_adopt(apply_t *a)
     }
 
     if (a->source) {
+        daemon_source_aside(d, a->load);
         daemon_report(d, 1, "");
     } else {
         daemon_report(d, d->ok, d->message);
@@ -475,10 +490,8 @@ daemon_kept(apply_t *a)
 static void
 daemon_resume(apply_t *a)
 {
-    size_t               n;
     daemon_t            *d;
     uint32_t             config, endpoints;
-    compile_endpoint_t  *list;
 
     d = a->daemon;
     d->set = a->set;
@@ -487,10 +500,9 @@ daemon_resume(apply_t *a)
     publisher_current(d->publisher, &config, &endpoints);
     daemon_seed(d->dns, d->store, endpoints);
 
-    list = dns_set_endpoints(a->load->arena, d->set, &n);
-    d->sum = dns_sum(list, n);
+    d->sum = daemon_sum(a->load->arena, d->set);
 
-    if (n != 0) {
+    if (dns_set_size(d->set) != 0) {
         (void) dns_set_resolve(d->set, DAEMON_RESOLVE, daemon_addresses, d);
     }
 
@@ -509,6 +521,10 @@ daemon_finish(apply_t *a, posted_t rc, const char *err)
 
     d = a->daemon;
     d->apply = NULL;
+
+    if (a->source && d->source != NULL) {
+        daemon_source_done(d, a, rc == POSTED_OK);
+    }
 
     if (a->posted != NULL) {
         a->posted(a->data, rc, a->load, err);
@@ -533,6 +549,7 @@ daemon_apply_free(apply_t *a)
 
     dns_set_free(a->set);
     dns_set_free(a->old_set);
+    generation_put(a->before);
     load_free(a->load);
     free(a);
 }
@@ -567,14 +584,12 @@ daemon_settle(daemon_t *d, unsigned ms)
 void
 daemon_settled(evutil_socket_t fd, short what, void *data)
 {
-    size_t               n;
     arena_t             *arena;
     daemon_t            *d = data;
     uint64_t             sum;
     uint32_t             generation;
     const char          *err;
     segment_buf_t        buf;
-    compile_endpoint_t  *list;
 
     (void) fd;
     (void) what;
@@ -584,8 +599,7 @@ daemon_settled(evutil_socket_t fd, short what, void *data)
     }
 
     arena = arena_new();
-    list = dns_set_endpoints(arena, d->set, &n);
-    sum = dns_sum(list, n);
+    sum = daemon_sum(arena, d->set);
 
     if (sum == d->sum) {
         arena_free(arena);
@@ -654,5 +668,6 @@ daemon_report(daemon_t *d, unsigned ok, const char *message)
     state.hash = d->active != NULL ? d->active->config->hash : "";
     state.since = d->since;
 
+    daemon_source_state(d, &state);
     publisher_state(d->publisher, &state);
 }

@@ -114,7 +114,6 @@ prepare_resolve(prepare_t *p, const char **err)
     size_t              n;
     uint32_t            config, endpoints;
     dns_conf_t          dc;
-    const char *const  *names;
 
     p->base = event_base_new();
     if (p->base == NULL) {
@@ -129,8 +128,7 @@ prepare_resolve(prepare_t *p, const char **err)
         return -1;
     }
 
-    names = generation_hosts(p->arena, p->load->generation, &n);
-    p->set = dns_set_new(p->dns, names, n);
+    p->set = daemon_set(p->arena, p->dns, p->load->generation, &n);
 
     if (p->set == NULL) {
         *err = "out of memory";

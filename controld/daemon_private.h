@@ -15,6 +15,7 @@
 #include "publish/publisher.h"
 #include "source/file.h"
 #include "source/load.h"
+#include "source/source.h"
 
 
 #define DAEMON_SIGNALS      5
@@ -31,6 +32,7 @@ typedef struct apply_s   apply_t;
 struct apply_s {
     daemon_t          *daemon;
     load_t            *load;
+    generation_t      *before;       /* what the load is held against */
     dns_set_t         *set;
     uint64_t           sum;          /* of its endpoints */
     unsigned           restore:1;    /* what is served, not published */
@@ -72,6 +74,12 @@ struct daemon_s {
     publisher_t         *publisher;
     dns_t               *dns;
     file_t              *file;
+    const source_ops_t  *ops;        /* of a database, NULL: a file */
+    source_t            *source;
+    size_t               n_aside;    /* entities that are left out */
+    char                 aside[300];
+    unsigned             shown_ok;   /* as /status has it */
+    double               shown_since;
     admin_t             *admin;
 
     generation_t        *active;
@@ -108,17 +116,35 @@ void daemon_keep_quiet(evutil_socket_t fd, short what, void *data);
 /* daemon_apply.c: the text of what was posted is kept */
 void daemon_kept(apply_t *a);
 
+/* daemon_source.c: when there is a database */
+int daemon_is_database(const conf_t *c);
+int daemon_source_open(daemon_t *d, const char **err);
+void daemon_source_close(daemon_t *d);
+void daemon_source_reload(daemon_t *d, unsigned forced);
+int daemon_source_take(daemon_t *d, apply_t *a);
+void daemon_source_done(daemon_t *d, apply_t *a, unsigned good);
+void daemon_source_aside(daemon_t *d, load_t *l);
+void daemon_source_state(daemon_t *d, publisher_state_t *out);
+
 /* shared with daemon_prepare.c; text from `a` */
 int daemon_has_source(const conf_t *c);
 const char *daemon_source(const conf_t *c);
 void daemon_load_opts(load_t *l, const conf_t *c,
     const char *const *plugins);
+const char *daemon_path(load_t *l, const conf_t *c);
 void daemon_load_source(const conf_t *c, load_t *l);
 void daemon_dns_conf(arena_t *a, const conf_t *c, dns_conf_t *out);
 void daemon_log_errors(const char *what, const char *report);
 double daemon_time(void);
+
+/* daemon_endpoints.c */
+
+/* the names of a generation; the set holds a reference to it */
+dns_set_t *daemon_set(arena_t *a, dns_t *dns, generation_t *g, size_t *n);
 int daemon_endpoints(arena_t *a, const dns_set_t *set, uint32_t generation,
     segment_buf_t *out, const char **err);
+/* of all that daemon_endpoints() would write */
+uint64_t daemon_sum(arena_t *a, const dns_set_t *set);
 /* the addresses of a pair that is on disk, for the names of `set` */
 void daemon_seed(dns_t *dns, store_t *store, uint32_t endpoints);
 

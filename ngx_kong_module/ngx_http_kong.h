@@ -32,6 +32,7 @@
 typedef struct ngx_kong_map_s         ngx_kong_map_t;
 typedef struct ngx_kong_generation_s  ngx_kong_generation_t;
 typedef struct ngx_kong_run_s         ngx_kong_run_t;
+typedef struct ngx_http_kong_group_s  ngx_http_kong_group_t;
 
 /*
  * One segment mapped by this worker.  `pool` owns what the worker prepares
@@ -50,7 +51,7 @@ struct ngx_kong_map_s {
                                                  made lazily */
     struct ngx_kong_regex_s  **regexes;  /* config: by index, made lazily */
     struct ngx_kong_instance_s  **instances;  /* config: plugins, lazily */
-    ngx_uint_t             *rr;          /* endpoints: round robin positions */
+    ngx_http_kong_group_t  **groups;     /* endpoints: by index, lazily */
 };
 
 /* a pair of segments; a request holds one reference from match to its end */
@@ -72,6 +73,7 @@ typedef struct {
     ngx_uint_t              error_default_type;
     ngx_flag_t              debug_header;
     ngx_msec_t              start_time;
+    struct ngx_http_kong_srv_conf_s  *balancer;   /* of kong_balancer's block */
 } ngx_http_kong_main_conf_t;
 
 typedef struct {
@@ -87,11 +89,14 @@ typedef struct {
 } ngx_http_kong_loc_conf_t;
 
 /* kong_balancer, kong_keepalive: upstream/ngx_http_kong_balancer.c */
-typedef struct {
+typedef struct ngx_http_kong_srv_conf_s {
     ngx_uint_t              size;        /* a pool; 0 = off */
     ngx_uint_t              requests;
     ngx_msec_t              timeout;
     ngx_flag_t              balancer;
+    ngx_uint_t              panic;       /* %, 0: off */
+    ngx_uint_t              retry_share; /* % of the requests under way */
+    ngx_uint_t              retry_min;
 } ngx_http_kong_srv_conf_t;
 
 /* an answer that a plugin has set (plugins/ngx_kong_plugin.h) */
@@ -124,6 +129,9 @@ typedef struct {
     u_char                  request_id[32];
 
     ngx_str_t               host;        /* Host header sent upstream */
+    ngx_str_t               target_host; /* of the address chosen, when it has
+                                            a length */
+    ngx_http_kong_group_t  *group;       /* counts this request */
     ngx_msec_t              proxy_start; /* ngx_current_msec when the request
                                             was handed to the upstream */
     /* plugins: the chain's slots, once their turn has come */
@@ -155,6 +163,7 @@ typedef struct {
     unsigned                proxied:1;   /* handed to the upstream */
     unsigned                answered:1;  /* we made the answer ourselves */
     unsigned                has_id:1;
+    unsigned                retrying:1;  /* counted among the retries */
 } ngx_http_kong_ctx_t;
 
 
@@ -293,6 +302,7 @@ ngx_int_t ngx_http_kong_request_create(ngx_http_request_t *r,
 
 char *ngx_http_kong_balancer(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_kong_keepalive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_kong_percent(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 void *ngx_http_kong_create_srv_conf(ngx_conf_t *cf);
 /* after all init_main_conf handlers: newer nginx puts its own keepalive in
  * front of every upstream block's balancer, this takes ours back */
@@ -301,9 +311,14 @@ ngx_int_t ngx_http_kong_balancer_init(ngx_conf_t *cf);
  * that the client gets.  For the access phase, before proxying */
 ngx_int_t ngx_http_kong_balancer_check(ngx_http_request_t *r,
     ngx_http_kong_ctx_t *ctx, ngx_uint_t *status, const char **text);
-/* NGX_OK, or NGX_DECLINED with what to answer: the name did not resolve */
-ngx_int_t ngx_http_kong_balancer_check(ngx_http_request_t *r,
-    ngx_http_kong_ctx_t *ctx, ngx_uint_t *status, const char **text);
+
+/* upstream/ngx_http_kong_group.c */
+
+/* the request no longer counts; for the end of ctx */
+void ngx_http_kong_group_leave(ngx_http_kong_ctx_t *ctx);
+/* each second: what this worker's segments use is kept in the zone */
+void ngx_http_kong_group_tick(ngx_kong_map_t *map);
+
 
 
 /* endpoints/ */

@@ -118,6 +118,20 @@ static ngx_command_t  ngx_http_kong_commands[] = {
       0,
       NULL },
 
+    { ngx_string("kong_panic"),
+      NGX_HTTP_UPS_CONF|NGX_CONF_TAKE1,
+      ngx_http_kong_percent,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      offsetof(ngx_http_kong_srv_conf_t, panic),
+      NULL },
+
+    { ngx_string("kong_retry_budget"),
+      NGX_HTTP_UPS_CONF|NGX_CONF_TAKE12,
+      ngx_http_kong_percent,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      offsetof(ngx_http_kong_srv_conf_t, retry_share),
+      NULL },
+
     { ngx_string("kong_keepalive"),
       NGX_HTTP_UPS_CONF|NGX_CONF_TAKE123,
       ngx_http_kong_keepalive,
@@ -254,6 +268,10 @@ static void
 ngx_http_kong_cleanup(void *data)
 {
     ngx_http_kong_ctx_t  *ctx = data;
+
+    if (ctx->group != NULL) {
+        ngx_http_kong_group_leave(ctx);
+    }
 
     if (ctx->generation != NULL) {
         ngx_kong_generation_put(ctx->generation);

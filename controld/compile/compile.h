@@ -44,7 +44,7 @@ typedef struct {
 } compile_opts_t;
 
 typedef struct {
-    const char   *name;              /* host name or upstream id */
+    const char   *name;              /* host name */
     size_t        len;
     uint32_t      error;             /* KONG_ENDPOINT_* when n is 0 */
     const kong_address_t *addresses; /* id may be 0: computed */
@@ -58,9 +58,15 @@ typedef struct {
  */
 int compile_config(arena_t *a, const config_t *c, const compile_opts_t *opts,
     segment_buf_t *out, const char **err);
-int compile_endpoints(arena_t *a, const compile_endpoint_t *endpoints,
-    size_t n, const compile_opts_t *opts, segment_buf_t *out,
-    const char **err);
+/* `c` has the upstreams and their targets, `endpoints` the answers to all
+ * names in it; NULL: names only */
+int compile_endpoints(arena_t *a, const config_t *c,
+    const compile_endpoint_t *endpoints, size_t n,
+    const compile_opts_t *opts, segment_buf_t *out, const char **err);
+/* of all that upstreams and targets put into the segment */
+uint64_t compile_upstreams_sum(const config_t *c);
+/* "plugin 'key-auth' (id ...)" */
+const char *compile_aside_name(arena_t *a, const compile_aside_t *aside);
 void segment_buf_release(segment_buf_t *buf);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * compile: a configuration becomes a segment, resolved names become another.
+ * compile: a configuration becomes a segment.
  *
  * Called by the daemon for every generation.  What fails here has changed
  * nothing yet.  Sections: docs/segment-format.md.
@@ -7,13 +7,15 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "aside.h"
 #include "compile.h"
 #include "consumers.h"
 #include "entities.h"
 #include "plugins.h"
+#include "refusals.h"
 #include "route_section.h"
+#include "upstreams.h"
 #include "../../ngx_kong_module/snapshot/kong_index.h"
 
 
@@ -27,20 +29,20 @@ typedef struct {
     uint32_t               n_plugins;
     uint8_t               *disabled; /* one a service */
     size_t                 n_routes;
+    size_t                 n_services;
+    aside_t                aside;
     const char            *err;
 } compile_t;
-
-
-typedef struct {
-    uint64_t                   key;
-    const compile_endpoint_t  *endpoint;
-} compile_key_t;
 
 
 static int compile_plugins(compile_t *cc);
 static const char *compile_plugin_scope(compile_t *cc, const value_t *v);
 static int compile_services(compile_t *cc);
+static int compile_upstream(compile_t *cc, const value_t *v,
+    kong_service_t *s);
 static int compile_routes(compile_t *cc);
+static int compile_route(compile_t *cc, const value_t *v, route_rule_t *rule,
+    unsigned *ruled);
 static int compile_chains(compile_t *cc);
 static int compile_route_service(compile_t *cc, const value_t *v,
     uint32_t *index);
@@ -49,11 +51,6 @@ static unsigned compile_is_served(const kong_service_t *services,
 static int compile_finish(compile_t *cc, const compile_opts_t *opts,
     segment_buf_t *out);
 static size_t compile_count(const config_t *c, const char *entity);
-static int compile_unique(arena_t *a, compile_key_t *keys, size_t *n,
-    const char **err);
-static int compile_endpoint_cmp(const void *one, const void *two);
-static void compile_addresses(kong_address_t *to,
-    const compile_endpoint_t *from, uint64_t key);
 
 
 int
@@ -70,8 +67,13 @@ compile_config(arena_t *a, const config_t *c, const compile_opts_t *opts,
              "is no memory left";
 
     writer_init(&cc.w, KONG_SEGMENT_CONFIG);
+    aside_init(&cc.aside, a, c, opts);
 
     rc = compile_plugins(&cc);
+
+    if (rc == 0 && !cc.aside.on) {
+        rc = upstreams_check(a, c, &cc.err);
+    }
 
     if (rc == 0) {
         rc = compile_services(&cc);
@@ -93,6 +95,9 @@ compile_config(arena_t *a, const config_t *c, const compile_opts_t *opts,
 
     if (rc != 0) {
         *err = cc.err;
+
+    } else {
+        aside_finish(&cc.aside, opts);
     }
 
     return rc;
@@ -123,12 +128,30 @@ compile_plugins(compile_t *cc)
 
         p = schema_plugin(name->u.string, name->len);
 
+        id = value_cstr(value_get(v, "id"));
+
         if (p != NULL && p->implemented) {
-            continue;
+            why = refusals_check(cc->arena, v);
+
+            if (why == NULL || aside_plugin(&cc->aside, v, i, why)) {
+                continue;
+            }
+
+            cc->err = arena_printf(cc->arena, "plugin '%s' (id %s) enabled "
+                                   "%s cannot run: %s", name->u.string,
+                                   id ? id : "unknown",
+                                   compile_plugin_scope(cc, v), why);
+            return -1;
         }
 
-        id = value_cstr(value_get(v, "id"));
         why = (p != NULL) ? p->refused : NULL;
+
+        if (aside_plugin(&cc->aside, v, i,
+                         why ? why : "it has no implementation in this "
+                                     "version"))
+        {
+            continue;
+        }
 
         cc->err = arena_printf(cc->arena,
                                "plugin '%s' (id %s) has no implementation in "
@@ -181,7 +204,7 @@ compile_plugin_scope(compile_t *cc, const value_t *v)
 static int
 compile_services(compile_t *cc)
 {
-    size_t           i, n;
+    size_t           i, k, n;
     config_table_t  *t;
     kong_service_t  *s;
 
@@ -196,17 +219,60 @@ compile_services(compile_t *cc)
     cc->disabled = arena_zalloc(cc->arena, n + 1);
     cc->services = s;
 
-    for (i = 0; i < n; i++) {
-        if (entity_service(cc->arena, &cc->w, t->rows[i], &s[i], &cc->err)
-            != 0)
+    for (i = 0, k = 0; i < n; i++) {
+        if (entity_service(cc->arena, &cc->w, t->rows[i], &s[k], &cc->err)
+            != 0
+            || compile_upstream(cc, t->rows[i], &s[k]) != 0)
         {
-            return -1;
+            if (!aside_add(&cc->aside, "services", t->rows[i], cc->err)) {
+                return -1;
+            }
+
+            memset(&s[k], 0, sizeof(*s));
+            continue;
         }
 
-        cc->disabled[i] = !entity_flag(t->rows[i], "enabled", 1);
+        cc->disabled[k++] = !entity_flag(t->rows[i], "enabled", 1);
     }
 
-    ids_build(&cc->ids, cc->arena, s, n, sizeof(*s));
+    cc->n_services = k;
+    ids_build(&cc->ids, cc->arena, s, k, sizeof(*s));
+
+    return (k < n) ? writer_shrink(&cc->w, KONG_SECTION_SERVICES, k,
+                                   sizeof(*s)) : 0;
+}
+
+
+/* a host that is the name of an upstream, to the letter, is no DNS name */
+static int
+compile_upstream(compile_t *cc, const value_t *v, kong_service_t *s)
+{
+    const value_t  *host, *upstream;
+
+    host = value_get(v, "host");
+
+    if (s->flags & KONG_SERVICE_ADDRESS) {
+        return 0;
+    }
+
+    upstream = config_by_key(cc->config, "upstreams", host->u.string,
+                             host->len);
+
+    if (upstream == NULL) {
+        return 0;
+    }
+
+    s->flags |= KONG_SERVICE_UPSTREAM;
+    s->endpoint = kong_upstream_key(host->u.string, host->len);
+
+    /* refused as a whole before, where nothing can be set aside */
+
+    if (!value_is_null(value_get(upstream, "client_certificate"))) {
+        cc->err = arena_printf(cc->arena, "%s has a client_certificate, "
+                               "which has no implementation in this version",
+                               entity_name(cc->arena, "upstream", upstream));
+        return -1;
+    }
 
     return 0;
 }
@@ -217,7 +283,8 @@ compile_routes(compile_t *cc)
 {
     int              rc;
     size_t           i, n, n_rules, bad;
-    uint32_t         service, *rows;
+    uint32_t        *rows;
+    unsigned         ruled;
     const char      *err;
     kong_route_t    *r;
     route_rule_t    *rules;
@@ -244,26 +311,15 @@ compile_routes(compile_t *cc)
     n_rules = 0;
 
     for (i = 0; i < n && rc == 0; i++) {
-        rc = compile_route_service(cc, t->rows[i], &service);
+        rc = compile_route(cc, t->rows[i], &rules[n_rules], &ruled);
 
-        if (rc != 0 || (service != KONG_NONE && cc->disabled[service])) {
-            continue;
+        if (rc != 0 && aside_add(&cc->aside, "routes", t->rows[i], cc->err)) {
+            memset(&r[cc->n_routes], 0, sizeof(*r));
+            rc = 0;
+
+        } else if (rc == 0 && ruled) {
+            rows[n_rules++] = (uint32_t) i;
         }
-
-        rc = entity_route(cc->arena, &cc->w, t->rows[i], service,
-                          &r[cc->n_routes], &cc->err);
-
-        if (rc == 0 && compile_is_served(cc->services,
-                                         &r[cc->n_routes]))
-        {
-            rows[n_rules] = (uint32_t) i;
-            rc = entity_rule(cc->arena, t->rows[i], &r[cc->n_routes],
-                             (uint32_t) cc->n_routes, &rules[n_rules],
-                             &cc->err);
-            n_rules++;
-        }
-
-        cc->n_routes++;
     }
 
     if (rc == 0) {
@@ -271,21 +327,77 @@ compile_routes(compile_t *cc)
                            sizeof(*r));
     }
 
-    if (rc == 0) {
-        rc = route_section_write(&cc->w, r, rules, n_rules, &bad, &err);
+    while (rc == 0
+           && route_section_write(&cc->w, r, rules, n_rules, &bad, &err) != 0)
+    {
+        rc = -1;
+        cc->err = err;
 
-        if (rc != 0) {
-            cc->err = (bad < n_rules)
-                      ? arena_printf(cc->arena, "%s: %s",
-                                     entity_name(cc->arena, "route",
-                                                 t->rows[rows[bad]]), err)
-                      : err;
+        if (bad >= n_rules) {
+            break;
         }
+
+        if (aside_add(&cc->aside, "routes", t->rows[rows[bad]], err)) {
+
+            /* its record stays, but nothing leads to it */
+
+            n_rules--;
+            memmove(&rules[bad], &rules[bad + 1],
+                    (n_rules - bad) * sizeof(route_rule_t));
+            memmove(&rows[bad], &rows[bad + 1],
+                    (n_rules - bad) * sizeof(uint32_t));
+            rc = 0;
+            continue;
+        }
+
+        cc->err = arena_printf(cc->arena, "%s: %s",
+                               entity_name(cc->arena, "route",
+                                           t->rows[rows[bad]]), err);
     }
 
     free(rules);
 
     return rc;
+}
+
+
+/* *ruled: it takes part in the match */
+static int
+compile_route(compile_t *cc, const value_t *v, route_rule_t *rule,
+    unsigned *ruled)
+{
+    uint32_t       service;
+    kong_route_t  *r;
+
+    r = &cc->routes[cc->n_routes];
+    *ruled = 0;
+
+    if (compile_route_service(cc, v, &service) != 0) {
+        return -1;
+    }
+
+    if (service != KONG_NONE && cc->disabled[service]) {
+        return 0;
+    }
+
+    if (entity_route(cc->arena, &cc->w, v, service, r, &cc->err) != 0) {
+        return -1;
+    }
+
+    if (compile_is_served(cc->services, r)) {
+        *ruled = 1;
+
+        if (entity_rule(cc->arena, v, r, (uint32_t) cc->n_routes, rule,
+                        &cc->err)
+            != 0)
+        {
+            return -1;
+        }
+    }
+
+    cc->n_routes++;
+
+    return 0;
 }
 
 
@@ -306,8 +418,8 @@ compile_chains(compile_t *cc)
     if (rc == 0) {
         rc = plugins_compile(cc->arena, cc->config, &cc->w, &values,
                              &consumers, cc->routes, cc->n_routes,
-                             cc->services, cc->ids.size / 2, &cc->n_plugins,
-                             &cc->err);
+                             cc->services, cc->n_services, &cc->aside,
+                             &cc->n_plugins, &cc->err);
     }
 
     if (rc == 0) {
@@ -364,7 +476,7 @@ compile_finish(compile_t *cc, const compile_opts_t *opts,
     head.generation = opts->generation;
     head.created = opts->created;
     head.n_routes = (uint32_t) cc->n_routes;
-    head.n_services = (uint32_t) compile_count(cc->config, "services");
+    head.n_services = (uint32_t) cc->n_services;
     head.n_consumers = (uint32_t) compile_count(cc->config, "consumers");
     head.n_plugins = cc->n_plugins;
     head.flags = KONG_SEGMENT_F_EMPTY;
@@ -389,143 +501,4 @@ compile_count(const config_t *c, const char *entity)
     t = config_table(c, entity);
 
     return (t != NULL) ? t->n : 0;
-}
-
-
-int
-compile_endpoints(arena_t *a, const compile_endpoint_t *endpoints,
-    size_t n, const compile_opts_t *opts, segment_buf_t *out,
-    const char **err)
-{
-    int                         rc;
-    size_t                      i, n_addresses;
-    writer_t                    w;
-    compile_key_t              *keys;
-    kong_address_t             *to;
-    kong_endpoint_t            *e;
-    kong_segment_header_t       head;
-    const compile_endpoint_t   *from;
-
-    keys = arena_alloc(a, (n + 1) * sizeof(compile_key_t));
-
-    for (i = 0, n_addresses = 0; i < n; i++) {
-        keys[i].key = kong_endpoint_key(endpoints[i].name, endpoints[i].len);
-        keys[i].endpoint = &endpoints[i];
-        n_addresses += endpoints[i].n;
-    }
-
-    qsort(keys, n, sizeof(compile_key_t), compile_endpoint_cmp);
-
-    if (compile_unique(a, keys, &n, err) != 0) {
-        return -1;
-    }
-
-    writer_init(&w, KONG_SEGMENT_ENDPOINTS);
-    e = writer_records(&w, KONG_SECTION_ENDPOINTS, n, sizeof(*e));
-    to = writer_records(&w, KONG_SECTION_ADDRESSES, n_addresses, sizeof(*to));
-
-    for (i = 0, n_addresses = 0; i < n && !w.failed; i++) {
-        from = keys[i].endpoint;
-
-        e[i].key = keys[i].key;
-        e[i].first = (uint32_t) n_addresses;
-        e[i].n = (uint32_t) from->n;
-        e[i].error = (from->n == 0) ? from->error : KONG_ENDPOINT_OK;
-        e[i].name = writer_string(&w, from->name, from->len);
-
-        compile_addresses(to + n_addresses, from, keys[i].key);
-        n_addresses += from->n;
-    }
-
-    memset(&head, 0, sizeof(head));
-    head.generation = opts->generation;
-    head.created = opts->created;
-    memset(head.source_hash, '0', sizeof(head.source_hash));
-
-    rc = writer_finish(&w, &head, out);
-    writer_release(&w);
-
-    if (rc != 0) {
-        *err = "the endpoints are larger than a segment can be, or there is "
-               "no memory left";
-    }
-
-    return rc;
-}
-
-
-/* names that differ in case are one name: the first one counts */
-static int
-compile_unique(arena_t *a, compile_key_t *keys, size_t *n, const char **err)
-{
-    size_t                     i, kept;
-    const compile_endpoint_t  *one, *two;
-
-    for (i = 0, kept = 0; i < *n; i++) {
-
-        if (kept != 0 && keys[kept - 1].key == keys[i].key) {
-            one = keys[kept - 1].endpoint;
-            two = keys[i].endpoint;
-
-            if (one->len != two->len
-                || strncasecmp(one->name, two->name, one->len) != 0)
-            {
-                *err = arena_printf(a, "endpoints '%.*s' and '%.*s' have "
-                                    "the same key", (int) one->len,
-                                    one->name, (int) two->len, two->name);
-                return -1;
-            }
-
-            continue;
-        }
-
-        keys[kept++] = keys[i];
-    }
-
-    *n = kept;
-
-    return 0;
-}
-
-
-static int
-compile_endpoint_cmp(const void *one, const void *two)
-{
-    const compile_key_t  *a, *b;
-
-    a = one;
-    b = two;
-
-    if (a->key != b->key) {
-        return (a->key > b->key) ? 1 : -1;
-    }
-
-    return (a->endpoint > b->endpoint) - (a->endpoint < b->endpoint);
-}
-
-
-/* an id says the same address of the same endpoint in every generation */
-static void
-compile_addresses(kong_address_t *to, const compile_endpoint_t *from,
-    uint64_t key)
-{
-    size_t   i;
-    uint8_t  text[16 + 2 + 1];
-
-    for (i = 0; i < from->n; i++) {
-        to[i] = from->addresses[i];
-
-        if (!to[i].ipv6) {
-            memset(to[i].addr + 4, 0, sizeof(to[i].addr) - 4);
-        }
-
-        memset(to[i].reserved, 0, sizeof(to[i].reserved));
-
-        if (to[i].id == 0) {
-            memcpy(text, to[i].addr, 16);
-            memcpy(text + 16, &to[i].port, 2);
-            text[18] = to[i].ipv6;
-            to[i].id = XXH3_64bits_withSeed(text, sizeof(text), key);
-        }
-    }
 }

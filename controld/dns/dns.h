@@ -52,6 +52,10 @@ int dns_reload(dns_t *d, const dns_conf_t *conf, const char **err);
 /* names in lower case; NULL: out of memory */
 dns_set_t *dns_set_new(dns_t *d, const char *const *names, size_t n);
 void dns_set_free(dns_set_t *set);
+/* what the names are of; released with the set */
+void dns_set_own(dns_set_t *set, void *owner, void (*release)(void *owner));
+void *dns_set_owner(const dns_set_t *set);
+size_t dns_set_size(const dns_set_t *set);
 /* starts what is unknown; ready() is called once, never from within; a set
  * that is freed before is not reported */
 int dns_set_resolve(dns_set_t *set, unsigned timeout_ms, dns_ready_pt ready,

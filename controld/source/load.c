@@ -5,29 +5,46 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <arpa/inet.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <openssl/evp.h>
 
 #include "../model/json.h"
+#include "../model/types.h"
 #include "load.h"
+
+
+#define LOAD_TEXT_MAX    ((off_t) 2 * 1024 * 1024 * 1024 - 1)
+#define LOAD_HASH_APART  (256 * 1024)
 
 
 static void load_config(load_t *l);
 static int load_read(load_t *l);
+static config_t *load_kept(load_t *l);
 static config_t *load_parse(load_t *l);
+static config_t *load_text(load_t *l);
+static void load_hash_begin(load_t *l);
+static void load_hash_end(load_t *l);
+static void *load_hash_run(void *data);
 static int load_compile(load_t *l);
 static void load_fail(load_t *l, const char *sentence);
 static void load_report(load_t *l);
 static const char *load_first(arena_t *a, const char *text);
 static declarative_syntax_t load_syntax(const char *path);
-static void load_hash(const char *text, size_t len, char *hex);
 static generation_t *generation_new(config_t *c, uint32_t number);
 static void generation_sort(generation_t *g);
-static int generation_by_id(const void *one, const void *two);
+static void generation_service(arena_t *a, const generation_t *g,
+    const value_t *row, const char **names, size_t *n);
+static void generation_target(arena_t *a, const value_t *row,
+    const char **names, size_t *n);
+static const char *generation_lower(arena_t *a, const char *name,
+    size_t len);
 static int generation_by_name(const void *one, const void *two);
 static int generation_is_address(const char *host);
 
@@ -58,6 +75,7 @@ load_free(load_t *l)
 
     generation_put(l->generation);
     segment_buf_release(&l->segment);
+    arena_free(l->origin);
     arena_free(l->arena);
     free(l);
 
@@ -75,8 +93,11 @@ load_run(load_t *l)
 
     if (setjmp(oom) != 0) {
         /* what was asked for lies in the arena too and is not needed now */
+        load_hash_end(l);
         arena_free(l->arena);
+        arena_free(l->origin);
         l->arena = arena_new();
+        l->origin = NULL;
         l->text = NULL;
         l->doc = NULL;
         l->rc = LOAD_INVALID;
@@ -111,11 +132,16 @@ load_config(load_t *l)
             return;
         }
 
-    } else if (l->path != NULL && load_read(l) == -1) {
+    } else if (l->path != NULL && !l->kept && load_read(l) == -1) {
         c = declarative_load_file(l->arena, l->path, &l->opts, &l->errors);
 
     } else {
-        c = load_parse(l);
+        c = (l->kept && l->path != NULL) ? load_kept(l) : NULL;
+
+        if (c == NULL) {
+            c = load_parse(l);
+        }
+
         if (l->rc == LOAD_UNCHANGED) {
             return;
         }
@@ -151,61 +177,103 @@ load_config(load_t *l)
 static int
 load_read(load_t *l)
 {
-    FILE    *f;
-    char    *text, *p;
-    size_t   len, cap, n;
+    int          fd;
+    char        *text;
+    ssize_t      n;
+    struct stat  st;
 
     l->syntax = load_syntax(l->path);
     if (l->syntax == 0) {
         return -1;
     }
 
-    f = fopen(l->path, "re");
-    if (f == NULL) {
+    fd = open(l->path, O_RDONLY|O_CLOEXEC);
+    if (fd == -1) {
         return -1;
     }
 
-    text = NULL;
-    len = 0;
-    cap = 0;
+    if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)
+        || st.st_size > LOAD_TEXT_MAX)
+    {
+        (void) close(fd);
+        return -1;
+    }
 
-    for ( ;; ) {
-        if (len == cap) {
-            cap = cap * 2 + 65536;
-            p = realloc(text, cap);
-            if (p == NULL) {
-                break;
-            }
-            text = p;
+    l->origin = arena_new();
+    l->origin->oom = l->arena->oom;
+    text = arena_alloc(l->origin, (size_t) st.st_size + 1);
+    l->origin->oom = NULL;
+    n = 0;
+
+    for (l->len = 0; l->len < (size_t) st.st_size; l->len += (size_t) n) {
+        n = read(fd, text + l->len, (size_t) st.st_size - l->len);
+
+        if (n == -1 && errno == EINTR) {
+            n = 0;
+            continue;
         }
 
-        n = fread(text + len, 1, cap - len, f);
-        if (n == 0) {
+        if (n <= 0) {
             break;
         }
-        len += n;
     }
 
-    if (ferror(f) || len == cap) {
-        (void) fclose(f);
-        free(text);
-        return -1;
+    (void) close(fd);
+    text[l->len] = '\0';
+    l->text = text;
+
+    return (n == -1) ? -1 : 0;
+}
+
+
+/*
+ * The ids of a configuration that is served must stay those that it has.
+ * Where none of them is random, the source itself gives them again, and is
+ * what changes are held against later.  NULL: the text that was kept it is.
+ */
+static config_t *
+load_kept(load_t *l)
+{
+    size_t                 len;
+    config_t              *c;
+    const char            *text;
+    declarative_syntax_t   syntax;
+
+    c = NULL;
+    text = l->text;
+    len = l->len;
+    syntax = l->syntax;
+
+    if (load_read(l) == 0) {
+        load_hash_begin(l);
+        load_hash_end(l);
+
+        if (strcmp(l->hash.hex, l->as_hash) == 0) {
+            c = load_text(l);
+        }
     }
 
-    (void) fclose(f);
+    if (c != NULL && !declarative_repeats(c)) {
+        config_free(c);
+        c = NULL;
+    }
 
-    l->text = arena_strndup(l->arena, text, len);
-    l->len = len;
-    free(text);
+    if (c == NULL) {
+        arena_free(l->origin);
+        l->origin = NULL;
+        l->text = text;
+        l->len = len;
+        l->syntax = syntax;
+    }
 
-    return 0;
+    return c;
 }
 
 
 static config_t *
 load_parse(load_t *l)
 {
-    char       hash[33];
+    unsigned   held;
     config_t  *c;
 
     if (l->doc != NULL) {
@@ -219,17 +287,115 @@ load_parse(load_t *l)
         return c;
     }
 
-    if (l->known[0] != '\0') {
-        load_hash(l->text, l->len, hash);
+    if (l->origin == NULL && l->known[0] == '\0') {
+        return declarative_load(l->arena, l->text, l->len, l->syntax,
+                                &l->opts, &l->errors);
+    }
 
-        if (strcmp(hash, l->known) == 0) {
+    held = (l->before != NULL && l->before->config->origin != NULL);
+
+    if (held && declarative_alike(l->before->config, &l->opts, l->text,
+                                  l->len, l->syntax))
+    {
+        l->rc = LOAD_UNCHANGED;
+        return NULL;
+    }
+
+    load_hash_begin(l);
+
+    if (!held && l->known[0] != '\0') {
+        load_hash_end(l);
+
+        if (strcmp(l->hash.hex, l->known) == 0) {
             l->rc = LOAD_UNCHANGED;
             return NULL;
         }
     }
 
-    return declarative_load(l->arena, l->text, l->len, l->syntax, &l->opts,
-                            &l->errors);
+    c = load_text(l);
+    load_hash_end(l);
+
+    if (c != NULL) {
+        declarative_hash(c, l->hash.hex);
+    }
+
+    return c;
+}
+
+
+static config_t *
+load_text(load_t *l)
+{
+    config_t        *c;
+    const config_t  *before;
+
+    if (l->origin == NULL) {
+        return declarative_load(l->arena, l->text, l->len, l->syntax,
+                                &l->opts, &l->errors);
+    }
+
+    before = (l->before != NULL) ? l->before->config : NULL;
+
+    c = declarative_load_kept(l->arena, l->origin, l->text, l->len,
+                              l->syntax, before, &l->opts, &l->errors);
+
+    if (c != NULL && c->origin != NULL) {
+        l->origin = NULL;
+    }
+
+    return c;
+}
+
+
+/* in a thread where that is worth it: it takes longer than a small change */
+static void
+load_hash_begin(load_t *l)
+{
+    load_hash_t  *h;
+
+    h = &l->hash;
+    h->text = l->text;
+    h->len = l->len;
+
+    if (l->len < LOAD_HASH_APART
+        || pthread_create(&h->thread, NULL, load_hash_run, h) != 0)
+    {
+        (void) load_hash_run(h);
+        return;
+    }
+
+    h->busy = 1;
+}
+
+
+static void
+load_hash_end(load_t *l)
+{
+    if (l->hash.busy) {
+        (void) pthread_join(l->hash.thread, NULL);
+        l->hash.busy = 0;
+    }
+}
+
+
+static void *
+load_hash_run(void *data)
+{
+    unsigned       i, n;
+    load_hash_t   *h = data;
+    unsigned char  md[EVP_MAX_MD_SIZE];
+
+    h->hex[0] = '\0';
+
+    if (EVP_Digest(h->text, h->len, md, &n, EVP_md5(), NULL) != 1) {
+        return NULL;
+    }
+
+    for (i = 0; i < n && i < 16; i++) {
+        (void) snprintf(h->hex + i * 2, 3, "%02x", md[i]);
+    }
+
+    return NULL;
 }
 
 
@@ -380,24 +546,6 @@ load_syntax(const char *path)
 }
 
 
-static void
-load_hash(const char *text, size_t len, char *hex)
-{
-    unsigned       i, n;
-    unsigned char  md[EVP_MAX_MD_SIZE];
-
-    hex[0] = '\0';
-
-    if (EVP_Digest(text, len, md, &n, EVP_md5(), NULL) != 1) {
-        return;
-    }
-
-    for (i = 0; i < n && i < 16; i++) {
-        (void) snprintf(hex + i * 2, 3, "%02x", md[i]);
-    }
-}
-
-
 static generation_t *
 generation_new(config_t *c, uint32_t number)
 {
@@ -439,66 +587,43 @@ generation_sort(generation_t *g)
     c = g->config;
     g->sorted = arena_zalloc(c->arena, c->n_tables * sizeof(value_t **));
 
+    if (!c->sorted) {
+        config_sort(c);
+    }
+
     for (i = 0; i < c->n_tables; i++) {
         t = &c->tables[i];
-        if (t->n == 0) {
-            continue;
-        }
-
-        if (c->sorted) {
-            g->sorted[i] = t->rows;
-            continue;
-        }
-
-        g->sorted[i] = arena_alloc(c->arena, t->n * sizeof(value_t *));
-        memcpy(g->sorted[i], t->rows, t->n * sizeof(value_t *));
-        qsort(g->sorted[i], t->n, sizeof(value_t *), generation_by_id);
+        g->sorted[i] = c->sorted ? t->rows : t->ascending;
     }
-}
-
-
-static int
-generation_by_id(const void *one, const void *two)
-{
-    const value_t  *a, *b;
-
-    a = value_get(*(value_t *const *) one, "id");
-    b = value_get(*(value_t *const *) two, "id");
-
-    return strcmp(a != NULL ? value_cstr(a) : "",
-                  b != NULL ? value_cstr(b) : "");
 }
 
 
 const char *const *
 generation_hosts(arena_t *a, const generation_t *g, size_t *n)
 {
-    char            *p;
-    size_t           i, k;
-    const char      *host, **names;
-    config_table_t  *t;
+    size_t           i, k, max;
+    const char     **names;
+    config_table_t  *services, *targets;
 
+    services = config_table(g->config, "services");
+    targets = config_table(g->config, "targets");
+
+    max = (services != NULL ? services->n : 0)
+          + (targets != NULL ? targets->n : 0);
     *n = 0;
 
-    t = config_table(g->config, "services");
-    if (t == NULL || t->n == 0) {
+    if (max == 0) {
         return NULL;
     }
 
-    names = arena_alloc(a, (t->n + 1) * sizeof(char *));
+    names = arena_alloc(a, (max + 1) * sizeof(char *));
 
-    for (i = 0; i < t->n; i++) {
-        host = value_cstr(value_get(t->rows[i], "host"));
-        if (host == NULL || generation_is_address(host)) {
-            continue;
-        }
+    for (i = 0; services != NULL && i < services->n; i++) {
+        generation_service(a, g, services->rows[i], names, n);
+    }
 
-        p = arena_strndup(a, host, strlen(host));
-        names[(*n)++] = p;
-
-        for ( ; *p != '\0'; p++) {
-            *p = tolower((unsigned char) *p);
-        }
+    for (i = 0; targets != NULL && i < targets->n; i++) {
+        generation_target(a, targets->rows[i], names, n);
     }
 
     if (*n != 0) {
@@ -515,6 +640,58 @@ generation_hosts(arena_t *a, const generation_t *g, size_t *n)
     *n = k;
 
     return names;
+}
+
+
+/* the name of an upstream is not asked for */
+static void
+generation_service(arena_t *a, const generation_t *g, const value_t *row,
+    const char **names, size_t *n)
+{
+    const value_t  *host;
+
+    host = value_get(row, "host");
+
+    if (value_cstr(host) != NULL
+        && !generation_is_address(host->u.string)
+        && config_by_key(g->config, "upstreams", host->u.string, host->len)
+           == NULL)
+    {
+        names[(*n)++] = generation_lower(a, host->u.string, host->len);
+    }
+}
+
+
+static void
+generation_target(arena_t *a, const value_t *row, const char **names,
+    size_t *n)
+{
+    host_t          host;
+    const value_t  *target;
+
+    target = value_get(row, "target");
+
+    if (value_cstr(target) != NULL
+        && host_parse(target->u.string, target->len, &host) == HOST_OK
+        && host.kind == HOST_NAME)
+    {
+        names[(*n)++] = generation_lower(a, host.host, strlen(host.host));
+    }
+}
+
+
+static const char *
+generation_lower(arena_t *a, const char *name, size_t len)
+{
+    char  *p, *copy;
+
+    copy = arena_strndup(a, name, len);
+
+    for (p = copy; *p != '\0'; p++) {
+        *p = tolower((unsigned char) *p);
+    }
+
+    return copy;
 }
 
 

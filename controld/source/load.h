@@ -11,6 +11,8 @@
 #ifndef KONG_LOAD_H
 #define KONG_LOAD_H
 
+#include <pthread.h>
+
 #include "../compile/compile.h"
 #include "declarative.h"
 
@@ -30,6 +32,15 @@ typedef enum {
 
 typedef struct load_s  load_t;
 
+/* an MD5 that is made beside the parsing; touched by load.c alone */
+typedef struct {
+    pthread_t              thread;
+    unsigned               busy;
+    const char            *text;
+    size_t                 len;
+    char                   hex[33];
+} load_hash_t;
+
 /*
  * What to load: `path`, else `doc`, else `text`, else nothing, which gives
  * the empty configuration.  `prepare`, when set, runs
@@ -46,9 +57,14 @@ struct load_s {
     declarative_opts_t     opts;
     uint32_t               number;
     char                   known[33];    /* "" = load in any case */
+    const generation_t    *before;       /* a small change is held against it;
+                                            NULL: there is none */
     unsigned               compile:1;    /* make the segment */
     unsigned               entities:1;   /* make `body` of a good load */
     const char            *as_hash;      /* the hash to bear; NULL = own */
+    unsigned               kept:1;       /* `text` was kept of the source of
+                                            as_hash; what `path` has serves as
+                                            well if it would give the same */
     int                  (*prepare)(load_t *l);
     void                  *data;
 
@@ -58,6 +74,9 @@ struct load_s {
     void                  *source;
     const compile_aside_t *broken;       /* what make() has set aside */
     size_t                 n_broken;
+
+    load_hash_t            hash;         /* of the text, under way */
+    arena_t               *origin;       /* where the text of `path` is */
 
     /* the outcome */
     load_rc_t              rc;
@@ -81,7 +100,7 @@ void load_run(load_t *l);
 void generation_get(generation_t *g);
 void generation_put(generation_t *g);          /* NULL is fine */
 
-/* names in services that must be resolved, each once, lower case; NULL-ended
+/* names in services and targets that must be resolved, each once, lower case; NULL-ended
  * array from `a` */
 const char *const *generation_hosts(arena_t *a, const generation_t *g,
     size_t *n);

@@ -8,6 +8,7 @@
 
 #include "../ngx_http_kong.h"
 #include "../plugins/ngx_kong_plugin.h"
+#include "../zone/ngx_kong_targets.h"
 
 #include <sys/mman.h>
 
@@ -499,9 +500,10 @@ ngx_kong_map_open(ngx_http_kong_main_conf_t *mcf, kong_segment_kind_t kind,
         goto failed;
     }
 
-    map->rr = ngx_pcalloc(pool, map->seg.sections[KONG_SECTION_ENDPOINTS].n
-                                * sizeof(ngx_uint_t));
-    if (map->rr == NULL) {
+    map->groups = ngx_pcalloc(pool,
+                              map->seg.sections[KONG_SECTION_ENDPOINTS].n
+                              * sizeof(ngx_http_kong_group_t *));
+    if (map->groups == NULL) {
         ngx_str_set(err, "out of memory");
         goto failed;
     }
@@ -622,6 +624,8 @@ ngx_kong_generation_init_worker(ngx_http_kong_main_conf_t *mcf,
 
     ngx_kong_idle_connection.data = mcf;
 
+    ngx_kong_targets_init_worker(mcf->zone, cycle->log);
+
     ngx_kong_generation_idle(&ngx_kong_idle_event);
 
     return NGX_OK;
@@ -632,6 +636,7 @@ ngx_kong_generation_init_worker(ngx_http_kong_main_conf_t *mcf,
 static void
 ngx_kong_generation_idle(ngx_event_t *ev)
 {
+    ngx_queue_t                *q;
     ngx_connection_t           *c;
     ngx_kong_generation_t      *gen;
     ngx_http_kong_main_conf_t  *mcf;
@@ -644,6 +649,15 @@ ngx_kong_generation_idle(ngx_event_t *ev)
     gen = ngx_kong_generation_get(mcf, ev->log);
     if (gen != NULL) {
         ngx_kong_generation_put(gen);
+    }
+
+    ngx_kong_targets_tick(mcf->zone, ev->log);
+
+    for (q = ngx_queue_head(&ngx_kong_maps);
+         q != ngx_queue_sentinel(&ngx_kong_maps);
+         q = ngx_queue_next(q))
+    {
+        ngx_http_kong_group_tick(ngx_queue_data(q, ngx_kong_map_t, queue));
     }
 
     ngx_add_timer(ev, NGX_KONG_IDLE_CHECK);

@@ -6,6 +6,7 @@
  * without any further check; the time to verify is linear in its size.
  */
 
+#include "kong_balancer.h"
 #include "kong_index.h"
 #include "kong_plugin.h"
 
@@ -28,6 +29,7 @@ static kong_segment_rc_t kong_segment_routes(const kong_segment_t *seg);
 static kong_segment_rc_t kong_segment_services(const kong_segment_t *seg);
 static kong_segment_rc_t kong_segment_regexes(const kong_segment_t *seg);
 static kong_segment_rc_t kong_segment_endpoints(const kong_segment_t *seg);
+static kong_segment_rc_t kong_segment_addresses(const kong_segment_t *seg);
 
 
 static const kong_section_def_t  kong_section_defs[] = {
@@ -36,7 +38,11 @@ static const kong_section_def_t  kong_section_defs[] = {
     { KONG_SECTION_REGEXES, sizeof(kong_regex_t), kong_segment_regexes },
     { KONG_SECTION_ENDPOINTS, sizeof(kong_endpoint_t),
       kong_segment_endpoints },
-    { KONG_SECTION_ADDRESSES, sizeof(kong_address_t), NULL },
+    { KONG_SECTION_ADDRESSES, sizeof(kong_address_t),
+      kong_segment_addresses },
+    { KONG_SECTION_BALANCERS, sizeof(kong_balancer_t), NULL },
+    { KONG_SECTION_BALANCER_TABLES, sizeof(uint32_t), NULL },
+    { KONG_SECTION_HEALTH, sizeof(kong_health_t), NULL },
     { KONG_SECTION_VALUES, sizeof(kong_value_t), NULL },
     { KONG_SECTION_PLUGIN_TYPES, sizeof(kong_plugin_type_t), NULL },
     { KONG_SECTION_PLUGINS, sizeof(kong_plugin_t), NULL },
@@ -388,8 +394,34 @@ kong_segment_endpoints(const kong_segment_t *seg)
 
         if ((i != 0 && e->key <= seg->endpoints[i - 1].key)
             || e->first > n || e->n > n - e->first
-            || !kong_segment_ref_ok(seg, e->name))
+            || !kong_segment_ref_ok(seg, e->name)
+            || kong_balancer_verify(seg, e) != KONG_SEGMENT_OK)
         {
+            return KONG_SEGMENT_OFFSET;
+        }
+    }
+
+    return KONG_SEGMENT_OK;
+}
+
+
+static kong_segment_rc_t
+kong_segment_addresses(const kong_segment_t *seg)
+{
+    uint32_t               i;
+    kong_str_t             host;
+    const kong_address_t  *a;
+
+    for (i = 0; i < seg->sections[KONG_SECTION_ADDRESSES].n; i++) {
+        a = &seg->addresses[i];
+
+        if (!kong_segment_ref_ok(seg, a->host)) {
+            return KONG_SEGMENT_OFFSET;
+        }
+
+        host = kong_segment_str(seg, a->host);
+
+        if (a->host_len > host.len) {
             return KONG_SEGMENT_OFFSET;
         }
     }
@@ -474,6 +506,14 @@ kong_endpoint_key(const char *name, size_t len)
     }
 
     return XXH3_64bits_digest(&state);
+}
+
+
+uint64_t
+kong_upstream_key(const char *name, size_t len)
+{
+    /* another seed than that of names: both may be there */
+    return XXH3_64bits_withSeed(name, len, 1);
 }
 
 

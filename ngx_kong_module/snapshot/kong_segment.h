@@ -103,6 +103,7 @@ typedef struct {
 #define KONG_SERVICE_IPV6          0x02
 #define KONG_SERVICE_TLS_VERIFY    0x04  /* tls_verify true */
 #define KONG_SERVICE_TLS_NOVERIFY  0x08  /* tls_verify false (neither: null) */
+#define KONG_SERVICE_UPSTREAM      0x10  /* host is the name of an upstream */
 
 typedef struct {
     uint8_t   id[16];
@@ -144,19 +145,27 @@ typedef struct {
     uint32_t  n;                     /* 0: the name did not resolve */
     uint32_t  error;                 /* KONG_ENDPOINT_*, when n is 0 */
     uint32_t  name;                  /* ref */
+    uint32_t  balancer;              /* index; KONG_NONE: a name */
+    uint32_t  reserved;
 } kong_endpoint_t;
 
 #define KONG_ENDPOINT_OK         0
 #define KONG_ENDPOINT_UNKNOWN    1   /* NXDOMAIN, empty: 503 */
 #define KONG_ENDPOINT_DNS_ERROR  2   /* another DNS failure: 500 */
 
+#define KONG_ADDRESS_SRV  0x01       /* port and weight are an SRV record's */
+
 typedef struct {
     uint8_t   addr[16];
     uint16_t  port;                  /* host order; 0 = the service's port */
     uint16_t  weight;
     uint8_t   ipv6;
-    uint8_t   reserved[3];
+    uint8_t   flags;                 /* KONG_ADDRESS_* */
+    uint16_t  host_len;              /* of `host` without ":port" */
     uint64_t  id;                    /* stable: hash of endpoint, address */
+    uint32_t  host;                  /* ref: Host header with the port; null:
+                                        the service's */
+    uint32_t  reserved;
 } kong_address_t;
 
 /* certificates, consumers, credentials and plugins add their sections here
@@ -179,6 +188,9 @@ typedef enum {
     KONG_SECTION_CONSUMER_PLUGINS,
     KONG_SECTION_CONSUMERS,
     KONG_SECTION_CREDENTIALS,
+    KONG_SECTION_BALANCERS,          /* kong_balancer.h */
+    KONG_SECTION_BALANCER_TABLES,
+    KONG_SECTION_HEALTH,
     KONG_SECTION_MAX = 32
 } kong_section_id_t;
 
@@ -236,8 +248,10 @@ int kong_segment_ref_ok(const kong_segment_t *seg, uint32_t ref);
 /* NULL when the key is not there */
 const kong_endpoint_t *kong_segment_endpoint(const kong_segment_t *seg,
     uint64_t key);
-/* the key of a DNS name (without regard to case) or of an upstream's id */
+/* the key of a DNS name (without regard to case) */
 uint64_t kong_endpoint_key(const char *name, size_t len);
+/* of an upstream's name (exact) */
+uint64_t kong_upstream_key(const char *name, size_t len);
 /* out: 36 characters and a NUL */
 void kong_uuid_text(const uint8_t id[16], char out[37]);
 /* 0, or -1 when the text is no uuid */

@@ -7,34 +7,15 @@
  * what the first try saw.
  */
 
-#include "ngx_http_kong_upstream.h"
+#include "ngx_http_kong_peer.h"
 
 
 #define NGX_HTTP_KONG_KEEPALIVE_REQUESTS  10000
 #define NGX_HTTP_KONG_KEEPALIVE_TIMEOUT   60000
 
-
-typedef struct {
-    ngx_http_request_t        *request;
-    ngx_http_kong_ctx_t       *ctx;
-    ngx_http_kong_srv_conf_t  *conf;
-
-    ngx_http_kong_pool_t      *pool;     /* of the try under way */
-    ngx_http_kong_pool_key_t   key;
-    ngx_str_t                  sni;
-
-    const kong_address_t      *addresses;     /* NULL: the service's own */
-    ngx_uint_t                 n;
-    ngx_uint_t                 current;
-
-    ngx_str_t                  name;     /* of the first try */
-    u_char                     text[NGX_HTTP_KONG_NAME_LEN];
-
-    unsigned                   tried:1;
-    unsigned                   stale:1;  /* an idle connection was closed
-                                            under us: the same address again,
-                                            on a new connection */
-} ngx_http_kong_peer_t;
+/* of the requests under way in a worker; a few are always allowed */
+#define NGX_HTTP_KONG_RETRY_SHARE         20
+#define NGX_HTTP_KONG_RETRY_MIN           16
 
 
 static ngx_int_t ngx_http_kong_balancer_init_upstream(ngx_conf_t *cf,
@@ -45,17 +26,20 @@ static void ngx_http_kong_balancer_steer(ngx_http_upstream_t *u,
     ngx_http_kong_peer_t *kp);
 static ngx_int_t ngx_http_kong_balancer_tls(ngx_http_request_t *r,
     ngx_http_kong_peer_t *kp, ngx_http_kong_rt_t *rt);
-static ngx_int_t ngx_http_kong_balancer_addresses(ngx_http_kong_peer_t *kp);
-static ngx_uint_t ngx_http_kong_balancer_first(ngx_http_kong_peer_t *kp,
-    ngx_uint_t position);
-static ngx_uint_t ngx_http_kong_balancer_stride(ngx_uint_t total);
+static void ngx_http_kong_balancer_sni(ngx_http_kong_peer_t *kp);
+static ngx_int_t ngx_http_kong_balancer_start(ngx_http_kong_peer_t *kp);
+static void ngx_http_kong_balancer_set_key(ngx_http_kong_peer_t *kp);
 static ngx_int_t ngx_http_kong_balancer_next(ngx_http_kong_peer_t *kp);
+static ngx_int_t ngx_http_kong_balancer_rebuild(ngx_http_kong_peer_t *kp);
 static ngx_int_t ngx_http_kong_balancer_get(ngx_peer_connection_t *pc,
     void *data);
 static ngx_int_t ngx_http_kong_balancer_name(ngx_peer_connection_t *pc,
     ngx_http_kong_peer_t *kp);
 static void ngx_http_kong_balancer_free(ngx_peer_connection_t *pc,
     void *data, ngx_uint_t state);
+static void ngx_http_kong_balancer_enter(ngx_http_kong_peer_t *kp);
+static void ngx_http_kong_balancer_budget(ngx_peer_connection_t *pc,
+    ngx_http_kong_peer_t *kp);
 #if (NGX_HTTP_SSL)
 static ngx_int_t ngx_http_kong_balancer_set_session(
     ngx_peer_connection_t *pc, void *data);
@@ -83,6 +67,8 @@ ngx_http_kong_create_srv_conf(ngx_conf_t *cf)
     conf->requests = NGX_HTTP_KONG_KEEPALIVE_REQUESTS;
     conf->timeout = NGX_HTTP_KONG_KEEPALIVE_TIMEOUT;
     conf->size = NGX_CONF_UNSET_UINT;
+    conf->retry_share = NGX_HTTP_KONG_RETRY_SHARE;
+    conf->retry_min = NGX_HTTP_KONG_RETRY_MIN;
 
     return conf;
 }
@@ -189,6 +175,42 @@ invalid:
 }
 
 
+/* kong_panic percent; kong_retry_budget percent [number] */
+
+char *
+ngx_http_kong_percent(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_kong_srv_conf_t  *kscf = conf;
+
+    ngx_int_t    n;
+    ngx_str_t   *value;
+    ngx_uint_t  *field;
+
+    value = cf->args->elts;
+
+    n = ngx_atoi(value[1].data, value[1].len);
+
+    if (n == NGX_ERROR || n > 100) {
+        return "needs a number from 0 to 100";
+    }
+
+    field = (ngx_uint_t *) ((u_char *) conf + cmd->offset);
+    *field = n;
+
+    if (cf->args->nelts == 3) {
+        n = ngx_atoi(value[2].data, value[2].len);
+
+        if (n == NGX_ERROR) {
+            return "needs a number of requests";
+        }
+
+        kscf->retry_min = n;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 static ngx_int_t
 ngx_http_kong_balancer_init_upstream(ngx_conf_t *cf,
     ngx_http_upstream_srv_conf_t *uscf)
@@ -213,8 +235,10 @@ ngx_http_kong_balancer_init(ngx_conf_t *cf)
     ngx_uint_t                       i;
     ngx_http_kong_srv_conf_t        *kscf;
     ngx_http_upstream_srv_conf_t   **uscfp;
+    ngx_http_kong_main_conf_t       *mcf;
     ngx_http_upstream_main_conf_t   *umcf;
 
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_kong_module);
     umcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_upstream_module);
     uscfp = umcf->upstreams.elts;
 
@@ -229,6 +253,7 @@ ngx_http_kong_balancer_init(ngx_conf_t *cf)
 
         if (kscf != NULL && kscf->balancer) {
             uscfp[i]->peer.init = ngx_http_kong_balancer_init_peer;
+            mcf->balancer = kscf;
         }
     }
 
@@ -240,12 +265,35 @@ ngx_int_t
 ngx_http_kong_balancer_check(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx,
     ngx_uint_t *status, const char **text)
 {
-    const kong_endpoint_t  *endpoint;
+    ngx_uint_t                  panic;
+    const kong_endpoint_t      *endpoint;
+    ngx_http_kong_group_t      *group;
+    ngx_http_kong_main_conf_t  *mcf;
 
     if (ctx->service->flags & KONG_SERVICE_ADDRESS) {
         return NGX_OK;
     }
 
+    group = ngx_http_kong_group_get(r, ctx);
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_kong_module);
+
+    if (group != NULL
+        && ngx_http_kong_group_check(group, mcf->balancer
+                                            ? mcf->balancer->panic : 0,
+                                     &panic)
+           == NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    *status = NGX_HTTP_SERVICE_UNAVAILABLE;
+
+    if (ctx->service->flags & KONG_SERVICE_UPSTREAM) {
+        *text = "failure to get a peer from the ring-balancer";
+        return NGX_DECLINED;
+    }
+
+    *text = "name resolution failed";
     endpoint = NULL;
 
     if (ctx->generation->endpoints != NULL) {
@@ -253,17 +301,9 @@ ngx_http_kong_balancer_check(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx,
                                          ctx->service->endpoint);
     }
 
-    if (endpoint != NULL && endpoint->n != 0) {
-        return NGX_OK;
-    }
-
     if (endpoint != NULL && endpoint->error == KONG_ENDPOINT_DNS_ERROR) {
         *status = NGX_HTTP_INTERNAL_SERVER_ERROR;
         *text = "dns server error: 2 server failure";
-
-    } else {
-        *status = NGX_HTTP_SERVICE_UNAVAILABLE;
-        *text = "name resolution failed";
     }
 
     return NGX_DECLINED;
@@ -290,7 +330,7 @@ ngx_http_kong_balancer_init_peer(ngx_http_request_t *r,
 
     u = r->upstream;
 
-    kp = ngx_palloc(r->pool, sizeof(ngx_http_kong_peer_t));
+    kp = ngx_pcalloc(r->pool, sizeof(ngx_http_kong_peer_t));
     if (kp == NULL) {
         return NGX_ERROR;
     }
@@ -303,14 +343,10 @@ ngx_http_kong_balancer_init_peer(ngx_http_request_t *r,
     kp->request = r;
     kp->ctx = ctx;
     kp->conf = ngx_http_conf_upstream_srv_conf(uscf, ngx_http_kong_module);
-    kp->pool = NULL;
-    kp->tried = 0;
-    kp->stale = 0;
-
-    ngx_memzero(&kp->key, sizeof(ngx_http_kong_pool_key_t));
     kp->key.tls = rt->tls;
+    kp->reading_body = r->reading_body;
 
-    if (ngx_http_kong_balancer_addresses(kp) != NGX_OK) {
+    if (ngx_http_kong_balancer_start(kp) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -355,13 +391,10 @@ ngx_http_kong_balancer_steer(ngx_http_upstream_t *u, ngx_http_kong_peer_t *kp)
 }
 
 
-/* the server name is the Host header sent, without its port */
-
 static ngx_int_t
 ngx_http_kong_balancer_tls(ngx_http_request_t *r, ngx_http_kong_peer_t *kp,
     ngx_http_kong_rt_t *rt)
 {
-    u_char               *p, *last;
     ngx_http_upstream_t  *u;
 
     u = r->upstream;
@@ -377,6 +410,21 @@ ngx_http_kong_balancer_tls(ngx_http_request_t *r, ngx_http_kong_peer_t *kp,
 
     u->ssl = 1;
     u->schema = ngx_http_kong_schema_tls;
+
+    ngx_http_kong_balancer_sni(kp);
+
+#endif
+
+    return NGX_OK;
+}
+
+
+/* the server name is the Host header sent, without its port */
+
+static void
+ngx_http_kong_balancer_sni(ngx_http_kong_peer_t *kp)
+{
+    u_char  *p, *last;
 
     kp->sni = kp->ctx->host;
 
@@ -395,27 +443,22 @@ ngx_http_kong_balancer_tls(ngx_http_request_t *r, ngx_http_kong_peer_t *kp,
         kp->sni.len = p - kp->sni.data;
     }
 
-    u->ssl_name = kp->sni;
-
+#if (NGX_HTTP_SSL)
+    kp->request->upstream->ssl_name = kp->sni;
 #endif
-
-    return NGX_OK;
 }
 
 
+/* the first address: what is sent may depend on it */
+
 static ngx_int_t
-ngx_http_kong_balancer_addresses(ngx_http_kong_peer_t *kp)
+ngx_http_kong_balancer_start(ngx_http_kong_peer_t *kp)
 {
-    ngx_uint_t              i;
-    ngx_kong_map_t         *map;
+    ngx_int_t               rc;
     const kong_service_t   *service;
-    const kong_endpoint_t  *endpoint;
+    ngx_http_kong_group_t  *group;
 
     service = kp->ctx->service;
-
-    kp->addresses = NULL;
-    kp->current = 0;
-    kp->n = 1;
 
     if (service->flags & KONG_SERVICE_ADDRESS) {
         kp->key.port = service->port;
@@ -424,133 +467,137 @@ ngx_http_kong_balancer_addresses(ngx_http_kong_peer_t *kp)
         return NGX_OK;
     }
 
-    map = kp->ctx->generation->endpoints;
-    endpoint = NULL;
-
-    if (map != NULL) {
-        endpoint = kong_segment_endpoint(&map->seg, service->endpoint);
-    }
+    group = ngx_http_kong_group_get(kp->request, kp->ctx);
 
     /* the access phase has asked ngx_http_kong_balancer_check() */
 
-    if (endpoint == NULL || endpoint->n == 0) {
+    if (group == NULL || group->n == 0) {
         ngx_log_error(NGX_LOG_ERR, kp->request->connection->log, 0,
                       "the service has no address");
         return NGX_ERROR;
     }
 
-    i = endpoint - map->seg.endpoints;
+    kp->group = group;
 
-    kp->addresses = map->seg.addresses + endpoint->first;
-    kp->n = endpoint->n;
+    if (group->balancer != NULL
+        && group->balancer->algorithm == KONG_CONSISTENT_HASHING
+        && ngx_http_kong_hash(kp->request, kp->ctx,
+                              &kp->ctx->generation->endpoints->seg,
+                              group->balancer, &kp->hash)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
-    /* workers must not walk in step */
-    kp->current = ngx_http_kong_balancer_first(kp, map->rr[i]++
-                                               + (ngx_uint_t) ngx_worker * 7);
+    rc = ngx_http_kong_pick(kp);
+
+    /* all went down since the access phase: get() says so */
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    kp->chosen = (rc == NGX_OK);
+
+    if (kp->chosen) {
+        ngx_http_kong_balancer_set_key(kp);
+    }
+
+    ngx_http_kong_group_enter(group, kp->ctx);
 
     return NGX_OK;
 }
 
 
-/*
- * The address at a position of the endless weighted sequence.  With unequal
- * weights a walk in steps of about 0.618 of their sum, coprime to it, visits
- * every slot once a round and mixes the addresses.
- */
-
-static ngx_uint_t
-ngx_http_kong_balancer_first(ngx_http_kong_peer_t *kp, ngx_uint_t position)
+static void
+ngx_http_kong_balancer_set_key(ngx_http_kong_peer_t *kp)
 {
-    ngx_uint_t  i, slot, total, equal;
+    kong_str_t             host;
+    ngx_uint_t             def;
+    const kong_address_t  *a;
+    const kong_service_t  *service;
 
-    if (kp->n == 1) {
-        return 0;
-    }
+    service = kp->ctx->service;
+    a = &kp->group->addresses[kp->current];
 
-    total = 0;
-    equal = 1;
+    kp->key.port = a->port != 0 ? a->port : service->port;
+    kp->key.ipv6 = a->ipv6 != 0;
 
-    for (i = 0; i < kp->n; i++) {
-        total += kp->addresses[i].weight;
+    ngx_memzero(kp->key.addr, sizeof(kp->key.addr));
+    ngx_memcpy(kp->key.addr, a->addr, kp->key.ipv6 ? 16 : 4);
 
-        if (kp->addresses[i].weight != kp->addresses[0].weight) {
-            equal = 0;
-        }
-    }
+    host = kong_segment_str(&kp->ctx->generation->endpoints->seg, a->host);
 
-    if (equal) {
-        return position % kp->n;
-    }
+    def = (service->protocol & (KONG_PROTO_HTTPS|KONG_PROTO_GRPCS)) ? 443
+                                                                    : 80;
 
-    slot = position % total * ngx_http_kong_balancer_stride(total) % total;
-
-    for (i = 0; slot >= kp->addresses[i].weight; i++) {
-        slot -= kp->addresses[i].weight;
-    }
-
-    return i;
+    kp->ctx->target_host.data = (u_char *) host.data;
+    kp->ctx->target_host.len = kp->key.port == def ? a->host_len : host.len;
 }
 
 
-static ngx_uint_t
-ngx_http_kong_balancer_stride(ngx_uint_t total)
-{
-    ngx_uint_t  a, b, c, stride;
-
-    for (stride = total * 618 / 1000; stride > 1; stride--) {
-
-        for (a = total, b = stride; b != 0; b = c) {
-            c = a % b;
-            a = b;
-        }
-
-        if (a == 1) {
-            return stride;
-        }
-    }
-
-    return 1;
-}
-
-
-/* sets the key to the next try's address */
+/* sets the key to this try's address */
 
 static ngx_int_t
 ngx_http_kong_balancer_next(ngx_http_kong_peer_t *kp)
 {
-    ngx_uint_t             i;
-    const kong_address_t  *address;
+    ngx_int_t  rc;
 
-    if (kp->addresses == NULL) {
+    if (kp->group == NULL || kp->stale) {
         return NGX_OK;
     }
 
-    if (kp->tried && !kp->stale) {
-        kp->current = (kp->current + 1) % kp->n;
+    if (kp->chosen) {
+        kp->chosen = 0;
+        return NGX_OK;
     }
 
-    for (i = 0; i < kp->n; i++) {
-        address = &kp->addresses[kp->current];
-
-        if (address->weight != 0) {
-            break;
-        }
-
-        kp->current = (kp->current + 1) % kp->n;
+    rc = ngx_http_kong_pick(kp);
+    if (rc != NGX_OK) {
+        return rc;
     }
 
-    if (i == kp->n) {
-        return NGX_BUSY;
+    ngx_http_kong_balancer_set_key(kp);
+
+    return ngx_http_kong_balancer_rebuild(kp);
+}
+
+
+/* another address may have another name, which Host and TLS tell */
+
+static ngx_int_t
+ngx_http_kong_balancer_rebuild(ngx_http_kong_peer_t *kp)
+{
+    ngx_int_t            rc;
+    ngx_str_t            host;
+    ngx_uint_t           reading;
+    ngx_http_request_t  *r;
+
+    r = kp->request;
+    host = kp->ctx->host;
+
+    if (kp->ctx->target_host.len == 0
+        || (kp->ctx->target_host.len == host.len
+            && ngx_memcmp(kp->ctx->target_host.data, host.data, host.len)
+               == 0))
+    {
+        return NGX_OK;
     }
 
-    kp->key.port = address->port != 0 ? address->port
-                                      : kp->ctx->service->port;
-    kp->key.ipv6 = address->ipv6 != 0;
+    /* the body's framing stays as it was */
 
-    ngx_memzero(kp->key.addr, sizeof(kp->key.addr));
-    ngx_memcpy(kp->key.addr, address->addr, kp->key.ipv6 ? 16 : 4);
+    reading = r->reading_body;
+    r->reading_body = kp->reading_body;
 
-    return NGX_OK;
+    rc = ngx_http_kong_request_create(r, kp->ctx);
+
+    r->reading_body = reading;
+
+    if (rc == NGX_OK && kp->key.tls != 0) {
+        ngx_http_kong_balancer_sni(kp);
+    }
+
+    return rc;
 }
 
 
@@ -559,6 +606,7 @@ ngx_http_kong_balancer_get(ngx_peer_connection_t *pc, void *data)
 {
     ngx_http_kong_peer_t  *kp = data;
 
+    ngx_int_t             rc;
     ngx_uint_t            stale;
     ngx_msec_t            timeout;
     ngx_connection_t     *c;
@@ -567,8 +615,9 @@ ngx_http_kong_balancer_get(ngx_peer_connection_t *pc, void *data)
     pc->cached = 0;
     pc->connection = NULL;
 
-    if (ngx_http_kong_balancer_next(kp) != NGX_OK) {
-        return NGX_BUSY;
+    rc = ngx_http_kong_balancer_next(kp);
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     kp->pool = ngx_http_kong_pool_get(&kp->key, &kp->sni);
@@ -589,7 +638,9 @@ ngx_http_kong_balancer_get(ngx_peer_connection_t *pc, void *data)
 
     stale = kp->stale;
     kp->stale = 0;
-    kp->tried = 1;
+    kp->again = 1;
+
+    ngx_http_kong_balancer_enter(kp);
 
     if (stale) {
         return NGX_OK;
@@ -631,7 +682,7 @@ ngx_http_kong_balancer_name(ngx_peer_connection_t *pc,
     u_char     *p;
     ngx_str_t  *name;
 
-    if (!kp->tried) {
+    if (!kp->again) {
         name = &kp->name;
         p = kp->text;
 
@@ -673,6 +724,11 @@ ngx_http_kong_balancer_free(ngx_peer_connection_t *pc, void *data,
 
     c = pc->connection;
 
+    if (kp->entered) {
+        kp->entered = 0;
+        ngx_kong_target_leave(kp->group->targets[kp->current]);
+    }
+
     if (state & NGX_PEER_FAILED) {
 
         if (c != NULL && pc->cached
@@ -682,7 +738,17 @@ ngx_http_kong_balancer_free(ngx_peer_connection_t *pc, void *data,
             kp->stale = 1;
         }
 
-    } else if (c != NULL
+        if (!kp->stale) {
+            ngx_http_kong_passive(kp, pc, state);
+            ngx_http_kong_balancer_budget(pc, kp);
+        }
+
+        goto done;
+    }
+
+    ngx_http_kong_passive(kp, pc, state);
+
+    if (c != NULL
                && ngx_http_kong_pool_push(kp->pool, c,
                                           kp->request->upstream, kp->conf)
                   == NGX_OK)
@@ -690,8 +756,55 @@ ngx_http_kong_balancer_free(ngx_peer_connection_t *pc, void *data,
         pc->connection = NULL;
     }
 
+done:
+
     ngx_http_kong_pool_put(kp->pool);
     kp->pool = NULL;
+}
+
+
+/* requests under way at the target decide where the next ones go */
+
+static void
+ngx_http_kong_balancer_enter(ngx_http_kong_peer_t *kp)
+{
+    const kong_balancer_t  *b;
+
+    if (kp->group == NULL || kp->group->targets == NULL) {
+        return;
+    }
+
+    b = kp->group->balancer;
+
+    if ((b->algorithm == KONG_LEAST_CONNECTIONS
+         || b->algorithm == KONG_LATENCY)
+        && kp->group->targets[kp->current] != NULL)
+    {
+        ngx_kong_target_enter(kp->group->targets[kp->current]);
+        kp->entered = 1;
+    }
+}
+
+
+/* a sick upstream is not finished off by trying everything again */
+
+static void
+ngx_http_kong_balancer_budget(ngx_peer_connection_t *pc,
+    ngx_http_kong_peer_t *kp)
+{
+    if (kp->group == NULL || pc->tries == 0) {
+        return;
+    }
+
+    if (ngx_http_kong_group_retry(kp->group, kp->ctx, kp->conf) == NGX_OK) {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, pc->log, 0,
+                  "\"%s\" is not tried again: too many of its requests are",
+                  kp->group->name.data);
+
+    pc->tries = 0;
 }
 
 

@@ -186,8 +186,8 @@ ngx_http_kong_head_uri(ngx_http_kong_head_t *head)
 
 
 /*
- * A balancer whose targets have host names of their own will set ctx->host
- * before a retry and have the head built again.
+ * The balancer sets ctx->target_host when the address has a name of its own,
+ * and has the head built again when a retry's address has another one.
  */
 
 static void
@@ -210,6 +210,11 @@ ngx_http_kong_head_host(ngx_http_kong_head_t *head)
         && r->headers_in.host->value.len != 0)
     {
         ctx->host = r->headers_in.host->value;
+        return;
+    }
+
+    if (ctx->target_host.len != 0) {
+        ctx->host = ctx->target_host;
         return;
     }
 

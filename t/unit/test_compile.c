@@ -356,7 +356,8 @@ test_endpoints(void **state)
     (void) state;
 
     a = arena_new();
-    assert_int_equal(compile_endpoints(a, endpoints, 4, &opts, &buf, &err),
+    assert_int_equal(compile_endpoints(a, NULL, endpoints, 4, &opts, &buf,
+                                       &err),
                      0);
     assert_int_equal(kong_segment_open(&seg, buf.data, buf.size,
                                        KONG_SEGMENT_ENDPOINTS,
@@ -382,7 +383,8 @@ test_endpoints(void **state)
 
     segment_buf_release(&buf);
 
-    assert_int_equal(compile_endpoints(a, NULL, 0, &opts, &buf, &err), 0);
+    assert_int_equal(compile_endpoints(a, NULL, NULL, 0, &opts, &buf, &err),
+                     0);
     segment_buf_release(&buf);
     arena_free(a);
 }

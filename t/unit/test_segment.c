@@ -133,6 +133,8 @@ build(segment_buf_t *buf)
     e[0].n = 2;
     e[0].name = s->name;
     e[1].key = 2;
+    e[0].balancer = KONG_NONE;
+    e[1].balancer = KONG_NONE;
     e[1].error = KONG_ENDPOINT_UNKNOWN;
     to[0].port = 80;
 
@@ -477,7 +479,8 @@ test_golden(void **state)
     assert_int_equal(sizeof(*h), 104);
     assert_int_equal(sizeof(kong_route_t), 36);
     assert_int_equal(sizeof(kong_service_t), 88);
-    assert_int_equal(sizeof(kong_address_t), 32);
+    assert_int_equal(sizeof(kong_endpoint_t), 32);
+    assert_int_equal(sizeof(kong_address_t), 40);
 
     s = (const kong_section_t *) (h + 1);
     assert_int_equal(h->n_sections, 5);
@@ -526,6 +529,7 @@ test_endpoints(void **state)
 
         for (i = 0; i < n; i++) {
             e[i].key = 3 * (uint64_t) i + 3;
+            e[i].balancer = KONG_NONE;
         }
 
         assert_int_equal(writer_finish(&w, &head, &buf), 0);
