@@ -9,7 +9,8 @@
 
 typedef struct {
     ngx_kong_field_t  *field;
-    ngx_uint_t         group;            /* place of its name's first */
+    ngx_uint_t         place;
+    ngx_uint_t         group;            /* of its name's first */
     ngx_str_t          text;             /* of the whole group */
 } ngx_kong_field_order_t;
 
@@ -19,7 +20,7 @@ static ngx_int_t ngx_kong_field_read(ngx_pool_t *pool, u_char *p,
 static u_char *ngx_kong_field_write(u_char *p, ngx_kong_field_t *f);
 static size_t ngx_kong_field_escape(u_char *p, ngx_str_t *s);
 static int ngx_kong_field_by_name(const void *one, const void *two);
-static int ngx_kong_field_by_place(const void *one, const void *two);
+static int ngx_kong_field_by_group(const void *one, const void *two);
 static int ngx_kong_field_by_text(const void *one, const void *two);
 static int ngx_kong_field_compare(ngx_str_t *a, ngx_str_t *b);
 
@@ -275,6 +276,7 @@ ngx_kong_fields_write(ngx_pool_t *pool, ngx_array_t *fields,
     for (i = 0, n = 0, len = 0; i < fields->nelts; i++) {
         if (!f[i].gone) {
             o[n].field = &f[i];
+            o[n].place = i;
             o[n].group = i + (n == 0 || f[i].added ? 0 : fields->nelts);
             n++;
             len += 3 * (f[i].name.len + f[i].value.len) + 2;
@@ -323,7 +325,7 @@ ngx_kong_fields_write(ngx_pool_t *pool, ngx_array_t *fields,
     n = len;
 
     qsort(o, n, sizeof(*o), sorted ? ngx_kong_field_by_text
-                                   : ngx_kong_field_by_place);
+                                   : ngx_kong_field_by_group);
 
     text->data = p;
 
@@ -390,12 +392,12 @@ ngx_kong_field_by_name(const void *one, const void *two)
 
     rc = ngx_kong_field_compare(&a->field->name, &b->field->name);
 
-    return rc ? rc : ngx_kong_field_by_place(one, two);
+    return rc ? rc : (a->place > b->place) - (a->place < b->place);
 }
 
 
 static int
-ngx_kong_field_by_place(const void *one, const void *two)
+ngx_kong_field_by_group(const void *one, const void *two)
 {
     const ngx_kong_field_order_t  *a = one, *b = two;
 

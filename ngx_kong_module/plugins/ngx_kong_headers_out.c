@@ -54,6 +54,7 @@ ngx_kong_header_out_clear(ngx_http_request_t *r, const char *name, size_t len)
         ngx_str_null(&r->headers_out.content_type);
         r->headers_out.content_type_len = 0;
         r->headers_out.content_type_lowcase = NULL;
+        ngx_str_null(&r->headers_out.charset);
 
     } else if (ngx_kong_name_is(name, len, "content-length")) {
         r->headers_out.content_length_n = -1;
@@ -113,14 +114,21 @@ static void
 ngx_kong_header_out_known(ngx_http_request_t *r, const char *name,
     size_t len, ngx_table_elt_t *h)
 {
+    /* without these two nginx writes its own; a pointer to a removed one
+     * keeps it from that */
+
     if (ngx_kong_name_is(name, len, "server")) {
-        r->headers_out.server = h;
+        r->headers_out.server = h ? h : r->headers_out.server;
 
     } else if (ngx_kong_name_is(name, len, "date")) {
-        r->headers_out.date = h;
+        r->headers_out.date = h ? h : r->headers_out.date;
 
     } else if (ngx_kong_name_is(name, len, "location")) {
-        r->headers_out.location = h;
+
+        /* nginx would put its own host before a path */
+
+        r->headers_out.location = (h != NULL && h->value.len != 0
+                                   && h->value.data[0] == '/') ? NULL : h;
 
     } else if (ngx_kong_name_is(name, len, "content-encoding")) {
         r->headers_out.content_encoding = h;
