@@ -8,6 +8,7 @@
 #include <string.h>
 #include <ares.h>
 
+#include "log.h"
 #include "daemon_private.h"
 
 
@@ -23,6 +24,8 @@ typedef struct {
 
 
 static int prepare_load(prepare_t *p, const char **err);
+static int prepare_database(prepare_t *p, uint32_t config, const char **err);
+static int prepare_loop(prepare_t *p, const char **err);
 static int prepare_resolve(prepare_t *p, const char **err);
 static void prepare_changed(void *data);
 static void prepare_resolved(void *data);
@@ -56,7 +59,25 @@ daemon_prepare(arena_t *a, conf_t *conf, const char **err)
         goto done;
     }
 
-    if (prepare_load(&p, err) == 0 && prepare_resolve(&p, err) == 0) {
+    if (prepare_loop(&p, err) == -1) {
+        goto done;
+    }
+
+    if (daemon_is_database(conf)) {
+        rc = prepare_database(&p, config, err);
+
+        if (rc != 0) {
+            rc = (rc == 1) ? 0 : -1;
+            goto done;
+        }
+
+        rc = -1;
+
+    } else if (prepare_load(&p, err) == -1) {
+        goto done;
+    }
+
+    if (prepare_resolve(&p, err) == 0) {
         rc = prepare_write(&p, err);
     }
 
@@ -108,12 +129,61 @@ prepare_load(prepare_t *p, const char **err)
 }
 
 
+/* 1: the snapshot that is there is to be kept */
 static int
-prepare_resolve(prepare_t *p, const char **err)
+prepare_database(prepare_t *p, uint32_t config, const char **err)
 {
-    size_t              n;
-    uint32_t            config, endpoints;
-    dns_conf_t          dc;
+    segment_buf_t    buf;
+    kong_segment_t   seg;
+    daemon_first_t   f;
+
+    p->load = load_new();
+    if (p->load == NULL) {
+        *err = "out of memory";
+        return -1;
+    }
+
+    memset(&buf, 0, sizeof(buf));
+
+    if (config != 0
+        && store_read(p->store, KONG_SEGMENT_CONFIG, config, &buf, err) == 0
+        && kong_segment_open(&seg, buf.data, buf.size, KONG_SEGMENT_CONFIG,
+                             KONG_SEGMENT_VERIFY)
+           == KONG_SEGMENT_OK)
+    {
+        memcpy(p->load->known, seg.header->source_hash,
+               sizeof(seg.header->source_hash));
+
+    } else {
+        config = 0;
+    }
+
+    free(buf.data);
+
+    f.base = p->base;
+    f.dns = p->dns;
+    daemon_load_opts(p->load, p->conf, conf_plugins(p->conf));
+    p->load->number = store_next(p->store, KONG_SEGMENT_CONFIG);
+
+    if (daemon_database_load(p->arena, p->conf, &f, p->load, err) == 0) {
+        return (p->load->rc == LOAD_UNCHANGED);
+    }
+
+    if (config == 0) {
+        return -1;
+    }
+
+    log_write(LOG_WARN, "the last configuration is served, the database "
+              "gives none: %s", *err);
+
+    return 1;
+}
+
+
+static int
+prepare_loop(prepare_t *p, const char **err)
+{
+    dns_conf_t  dc;
 
     p->base = event_base_new();
     if (p->base == NULL) {
@@ -122,11 +192,17 @@ prepare_resolve(prepare_t *p, const char **err)
     }
 
     daemon_dns_conf(p->arena, p->conf, &dc);
-
     p->dns = dns_new(p->base, &dc, prepare_changed, p, err);
-    if (p->dns == NULL) {
-        return -1;
-    }
+
+    return (p->dns == NULL) ? -1 : 0;
+}
+
+
+static int
+prepare_resolve(prepare_t *p, const char **err)
+{
+    size_t    n;
+    uint32_t  config, endpoints;
 
     p->set = daemon_set(p->arena, p->dns, p->load->generation, &n);
 

@@ -126,6 +126,15 @@ void daemon_source_done(daemon_t *d, apply_t *a, unsigned good);
 void daemon_source_aside(daemon_t *d, load_t *l);
 void daemon_source_state(daemon_t *d, publisher_state_t *out);
 
+/* daemon_database.c: a good load, which may be LOAD_UNCHANGED, or -1 */
+typedef struct {
+    struct event_base   *base;
+    dns_t               *dns;
+} daemon_first_t;
+
+int daemon_database_load(arena_t *a, conf_t *c, const daemon_first_t *f,
+    load_t *l, const char **err);
+
 /* shared with daemon_prepare.c; text from `a` */
 int daemon_has_source(const conf_t *c);
 const char *daemon_source(const conf_t *c);

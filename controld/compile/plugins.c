@@ -18,12 +18,15 @@
 typedef struct {
     const plugin_schema_t  *schema;
     uint32_t                flags;
+    unsigned                closed;  /* its instances cannot run */
+    uint32_t                twin;    /* the same name, closed or not */
 } plugins_type_t;
 
 /* an instance while it is compiled; lists are by scope */
 typedef struct {
     const value_t          *row;
     const plugin_schema_t  *schema;
+    const char             *closed;  /* why it cannot run; NULL: it can */
     uint32_t                type;
     uint32_t                route;
     uint32_t                service;
@@ -37,6 +40,7 @@ typedef struct {
     writer_t            *writer;
     values_t            *values;
     const ids_t         *consumers;
+    const aside_t       *aside;
     ids_t                routes;
     ids_t                services;
 
@@ -58,6 +62,14 @@ typedef struct {
 
 
 static int plugins_gather(plugins_t *ps);
+static void plugins_add(plugins_t *ps, const value_t *row,
+    const plugin_schema_t *schema, const char *closed);
+static uint32_t plugins_type(const plugins_t *ps,
+    const plugins_instance_t *in);
+static uint32_t plugins_closed(plugins_t *ps, const plugins_instance_t *in,
+    uint64_t *hash);
+static void plugins_place(plugins_t *ps, kong_slot_t *slots, uint32_t i,
+    uint32_t level);
 static void plugins_types(plugins_t *ps);
 static int plugins_type_cmp(const void *one, const void *two);
 static void plugins_lists(plugins_t *ps, size_t n_routes, size_t n_services);
@@ -76,8 +88,8 @@ static int plugins_chain_grow(plugins_t *ps);
 int
 plugins_compile(arena_t *a, const config_t *c, writer_t *w,
     values_t *values, const ids_t *consumers, kong_route_t *routes, size_t n,
-    const kong_service_t *services, size_t n_services, uint32_t *n_plugins,
-    const char **err)
+    const kong_service_t *services, size_t n_services, const aside_t *aside,
+    uint32_t *n_plugins, const char **err)
 {
     int        rc;
     plugins_t  ps;
@@ -89,6 +101,7 @@ plugins_compile(arena_t *a, const config_t *c, writer_t *w,
     ps.writer = w;
     ps.values = values;
     ps.consumers = consumers;
+    ps.aside = aside;
     ps.err = err;
 
     ids_build(&ps.routes, a, routes, n, sizeof(*routes));
@@ -116,53 +129,72 @@ plugins_compile(arena_t *a, const config_t *c, writer_t *w,
 }
 
 
-/* enabled instances whose scope is in the segment: the routes of a disabled
- * service are not */
+/* enabled instances, then those that close their scope instead */
 static int
 plugins_gather(plugins_t *ps)
 {
-    size_t               i;
-    unsigned             gone;
-    const value_t       *row, *name;
-    config_table_t      *t;
-    plugins_instance_t  *in;
+    size_t                  i;
+    const value_t          *row, *name;
+    config_table_t         *t;
+    const aside_closed_t   *closed;
+    const plugin_schema_t  *schema;
 
     t = config_table(ps->config, "plugins");
     ps->instances = arena_alloc(ps->arena,
-                                (t->n + 1) * sizeof(plugins_instance_t));
+                                (t->n + ps->aside->n_closed + 1)
+                                * sizeof(plugins_instance_t));
 
     for (i = 0; i < t->n; i++) {
         row = t->rows[i];
 
-        if (!entity_flag(row, "enabled", 1)) {
+        if (!entity_flag(row, "enabled", 1) || ps->aside->skip[i]) {
             continue;
         }
 
-        in = &ps->instances[ps->n];
         name = value_get(row, "name");
-        gone = 0;
+        schema = schema_plugin(name->u.string, name->len);
 
-        in->row = row;
-        in->schema = schema_plugin(name->u.string, name->len);
-        in->route = ids_foreign(&ps->routes, row, "route", &gone);
-        in->service = ids_foreign(&ps->services, row, "service", &gone);
-        in->consumer = ids_foreign(ps->consumers, row, "consumer", &gone);
-        in->next = KONG_NONE;
-
-        if (gone) {
-            continue;
-        }
-
-        if (in->schema == NULL) {
+        if (schema == NULL) {
             *ps->err = arena_printf(ps->arena, "plugin '%s' is not known",
                                     name->u.string);
             return -1;
         }
 
-        ps->n++;
+        plugins_add(ps, row, schema, NULL);
+    }
+
+    for (i = 0; i < ps->aside->n_closed; i++) {
+        closed = &ps->aside->closed[i];
+        plugins_add(ps, closed->row, closed->schema, closed->reason);
     }
 
     return 0;
+}
+
+
+/* unless its scope is not in the segment: the routes of a disabled service
+ * are not */
+static void
+plugins_add(plugins_t *ps, const value_t *row, const plugin_schema_t *schema,
+    const char *closed)
+{
+    unsigned             gone;
+    plugins_instance_t  *in;
+
+    in = &ps->instances[ps->n];
+    gone = 0;
+
+    in->row = row;
+    in->schema = schema;
+    in->closed = closed;
+    in->route = ids_foreign(&ps->routes, row, "route", &gone);
+    in->service = ids_foreign(&ps->services, row, "service", &gone);
+    in->consumer = ids_foreign(ps->consumers, row, "consumer", &gone);
+    in->next = KONG_NONE;
+
+    if (!gone) {
+        ps->n++;
+    }
 }
 
 
@@ -171,38 +203,64 @@ plugins_gather(plugins_t *ps)
 static void
 plugins_types(plugins_t *ps)
 {
-    uint32_t  i, j;
+    uint32_t             i, j;
+    plugins_type_t      *type;
+    plugins_instance_t  *in;
 
     ps->types = arena_alloc(ps->arena, (ps->n + 1) * sizeof(plugins_type_t));
 
     for (i = 0; i < ps->n; i++) {
-
-        for (j = 0; j < ps->n_types; j++) {
-            if (ps->types[j].schema == ps->instances[i].schema) {
-                break;
-            }
-        }
+        in = &ps->instances[i];
+        j = plugins_type(ps, in);
+        type = &ps->types[j];
 
         if (j == ps->n_types) {
-            ps->types[j].schema = ps->instances[i].schema;
-            ps->types[j].flags = 0;
+            type->schema = in->schema;
+            type->closed = (in->closed != NULL);
+            type->flags = 0;
             ps->n_types++;
         }
 
-        if (ps->instances[i].consumer != KONG_NONE) {
-            ps->types[j].flags |= KONG_TYPE_CONSUMER;
+        if (in->consumer != KONG_NONE) {
+            type->flags |= KONG_TYPE_CONSUMER;
         }
     }
 
     qsort(ps->types, ps->n_types, sizeof(plugins_type_t), plugins_type_cmp);
 
     for (i = 0; i < ps->n; i++) {
-        for (j = 0; ps->types[j].schema != ps->instances[i].schema; j++) {
-            /* void */
-        }
-
-        ps->instances[i].type = j;
+        ps->instances[i].type = plugins_type(ps, &ps->instances[i]);
     }
+
+    /* sorted, the two of a name stand side by side */
+
+    for (i = 0; i < ps->n_types; i++) {
+        type = &ps->types[i];
+        type->twin = KONG_NONE;
+
+        if (i > 0 && type->schema == type[-1].schema) {
+            type->twin = i - 1;
+            type[-1].twin = i;
+        }
+    }
+}
+
+
+/* the number of its type, or the next free one */
+static uint32_t
+plugins_type(const plugins_t *ps, const plugins_instance_t *in)
+{
+    uint32_t  i;
+
+    for (i = 0; i < ps->n_types; i++) {
+        if (ps->types[i].schema == in->schema
+            && ps->types[i].closed == (in->closed != NULL))
+        {
+            break;
+        }
+    }
+
+    return i;
 }
 
 
@@ -211,6 +269,10 @@ plugins_type_cmp(const void *one, const void *two)
 {
     const plugins_type_t  *a = one;
     const plugins_type_t  *b = two;
+
+    if (a->schema == b->schema) {
+        return (int) b->closed - (int) a->closed;
+    }
 
     if (a->schema->priority != b->schema->priority) {
         return (a->schema->priority > b->schema->priority) ? -1 : 1;
@@ -276,7 +338,8 @@ plugins_records(plugins_t *ps)
     }
 
     for (i = 0; i < ps->n_types; i++) {
-        name = ps->types[i].schema->schema.name;
+        name = ps->types[i].closed ? ASIDE_CLOSED
+                                   : ps->types[i].schema->schema.name;
         t[i].name = writer_string(ps->writer, name, strlen(name));
         t[i].flags = ps->types[i].flags;
     }
@@ -285,8 +348,9 @@ plugins_records(plugins_t *ps)
         in = &ps->instances[i];
         config = value_get(in->row, "config");
 
-        if (entity_id(in->row, p->id) != 0 || config == NULL
-            || config->kind != VALUE_OBJECT)
+        if (in->closed == NULL
+            && (entity_id(in->row, p->id) != 0 || config == NULL
+                || config->kind != VALUE_OBJECT))
         {
             *ps->err = arena_printf(ps->arena, "plugin '%s' has no id or no "
                                     "config", in->schema->schema.name);
@@ -305,6 +369,14 @@ plugins_records(plugins_t *ps)
 
         p->type = in->type;
         p->consumer = in->consumer;
+
+        if (in->closed != NULL) {
+            (void) entity_id(in->row, p->id);
+            p->anonymous = KONG_NONE;
+            p->config = plugins_closed(ps, in, &p->hash);
+            continue;
+        }
+
         p->anonymous = plugins_anonymous(ps, config);
         p->config = values_object(ps->values, config, &p->hash);
         p->hash ^= XXH3_64bits(in->schema->schema.name,
@@ -312,6 +384,23 @@ plugins_records(plugins_t *ps)
     }
 
     return 0;
+}
+
+
+/* the configuration of what stands in for it */
+static uint32_t
+plugins_closed(plugins_t *ps, const plugins_instance_t *in, uint64_t *hash)
+{
+    value_t      config;
+    const char  *name;
+
+    name = in->schema->schema.name;
+
+    value_set_object(&config);
+    value_set_string(value_put(ps->arena, &config, "name"), name,
+                     strlen(name));
+
+    return values_object(ps->values, &config, hash);
 }
 
 
@@ -473,8 +562,7 @@ plugins_global(plugins_t *ps, kong_slot_t *slots)
         if (in->consumer == KONG_NONE && in->route == KONG_NONE
             && in->service == KONG_NONE)
         {
-            slots[in->type].plugin = i;
-            slots[in->type].level = KONG_LEVEL_GLOBAL;
+            plugins_place(ps, slots, i, KONG_LEVEL_GLOBAL);
         }
     }
 }
@@ -505,10 +593,32 @@ plugins_over(plugins_t *ps, kong_slot_t *slots, uint32_t list,
             continue;
         }
 
-        if (level < slots[in->type].level) {
-            slots[in->type].plugin = list;
-            slots[in->type].level = level;
-        }
+        plugins_place(ps, slots, list, level);
+    }
+}
+
+
+/* the more specific one of a name applies, whether or not it can run */
+static void
+plugins_place(plugins_t *ps, kong_slot_t *slots, uint32_t i, uint32_t level)
+{
+    uint32_t  type, twin;
+
+    type = ps->instances[i].type;
+    twin = ps->types[type].twin;
+
+    if (level >= slots[type].level
+        || (twin != KONG_NONE && level > slots[twin].level))
+    {
+        return;
+    }
+
+    slots[type].plugin = i;
+    slots[type].level = level;
+
+    if (twin != KONG_NONE && level < slots[twin].level) {
+        slots[twin].plugin = KONG_NONE;
+        slots[twin].level = KONG_LEVEL_NONE;
     }
 }
 

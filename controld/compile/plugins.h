@@ -6,6 +6,7 @@
 #ifndef KONG_COMPILE_PLUGINS_H
 #define KONG_COMPILE_PLUGINS_H
 
+#include "aside.h"
 #include "ids.h"
 #include "values.h"
 
@@ -14,7 +15,7 @@
  * instances written.  0, or -1 with *err */
 int plugins_compile(arena_t *a, const config_t *c, writer_t *w,
     values_t *values, const ids_t *consumers, kong_route_t *routes, size_t n,
-    const kong_service_t *services, size_t n_services, uint32_t *n_plugins,
-    const char **err);
+    const kong_service_t *services, size_t n_services, const aside_t *aside,
+    uint32_t *n_plugins, const char **err);
 
 #endif

@@ -80,10 +80,7 @@ conf_check(conf_t *c, value_t *errors)
 const char *
 conf_unsupported(const conf_t *c)
 {
-    if (strcmp(conf_str(c, "database"), "off") != 0) {
-        return "database = postgres is not supported by this version; set "
-               "database = off and name a file with declarative_config";
-    }
+    (void) c;
 
     return NULL;
 }

@@ -324,9 +324,11 @@ publisher_state(publisher_t *p, const publisher_state_t *state)
 
     if (text != NULL) {
         (void) snprintf(text, size, "/state?pid=%ld&source=%s&ok=%u"
-                        "&message=%s&hash=%.32s&since=%.3f",
+                        "&message=%s&hash=%.32s&since=%.0f&database=%u"
+                        "&reachable=%u",
                         (long) getpid(), state->source, state->ok, message,
-                        state->hash, state->since);
+                        state->hash, state->since, state->database,
+                        state->reachable);
         free(p->state);
         p->state = text;
     }

@@ -44,6 +44,8 @@ typedef struct {
     const char  *message;    /* the first error, or "" */
     const char  *hash;
     double       since;      /* epoch seconds */
+    unsigned     database;   /* the source is one */
+    unsigned     reachable;
 } publisher_state_t;
 
 
@@ -75,7 +77,7 @@ int publisher_submit_early(publisher_t *p, uint32_t config,
     segment_buf_t *c, uint32_t endpoints, segment_buf_t *e,
     publish_done_pt done, void *data);
 
-/* the pair that is served or that nginx would start on, 0 when there is none */
+/* the pair that is served or that nginx would start on, 0 without one */
 void publisher_current(publisher_t *p, uint32_t *config,
     uint32_t *endpoints);
 /* 1 when the module has answered for that pair */

@@ -311,7 +311,7 @@ postgres_make(load_t *l, void *source)
     s->made = NULL;
     s->made = rows_make(&s->batch, l->arena);
 
-    c = rows_config(s->made, l->arena, &broken, &l->n_broken);
+    c = rows_config(s->made, &s->batch, l->arena, &broken, &l->n_broken);
     l->broken = broken;
 
     if (l->known[0] != '\0' && strcmp(l->known, c->hash) == 0) {

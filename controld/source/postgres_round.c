@@ -10,9 +10,11 @@
  */
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "../log.h"
 #include "postgres_private.h"
@@ -58,31 +60,38 @@ const char  postgres_identity_plain_sql[] =
 int
 postgres_names(source_t *s)
 {
+    int           rc;
+    char         *p;
     size_t        i, j, n;
+    arena_t      *a;
     const char   *name, *names[2 * PG_LINKS];
 
     n = 0;
+    a = arena_new();
 
     for (i = 0; i < s->n_settings; i++) {
         for (j = 0; j < s->settings[i].n_hosts && n < 2 * PG_LINKS; j++) {
             name = s->settings[i].hosts[j].name;
 
-            if (name[0] != '/' && !postgres_is_address(name)) {
-                names[n++] = name;
+            if (name[0] == '/' || postgres_is_address(name)) {
+                continue;
+            }
+
+            p = arena_strndup(a, name, strlen(name));
+            names[n++] = p;
+
+            for ( ; *p != '\0'; p++) {
+                *p = (char) tolower((unsigned char) *p);
             }
         }
     }
 
     dns_set_free(s->names);
-    s->names = NULL;
+    s->names = (n == 0) ? NULL : dns_set_new(s->host.dns, names, n);
+    rc = (n == 0 || s->names != NULL) ? 0 : -1;
+    arena_free(a);
 
-    if (n == 0) {
-        return 0;
-    }
-
-    s->names = dns_set_new(s->host.dns, names, n);
-
-    return (s->names != NULL) ? 0 : -1;
+    return rc;
 }
 
 
@@ -149,7 +158,7 @@ postgres_round_named(void *data)
             }
 
             for (k = 0; k < n; k++) {
-                if (strcmp(list[k].name, name) != 0) {
+                if (strcasecmp(list[k].name, name) != 0) {
                     continue;
                 }
 

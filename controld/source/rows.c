@@ -90,6 +90,8 @@ static rows_table_t *rows_table_copy(rows_maker_t *m, int kind,
 static void *rows_alloc(rows_maker_t *m, size_t size);
 static void rows_table_put(rows_table_t *t);
 static void rows_block_put(rows_block_t *b);
+static void rows_release(void *owner);
+static uint64_t rows_seed(const char *const *plugins, const char *flavor);
 
 
 /* in the order of the schemas: parents before children */
@@ -176,6 +178,7 @@ rows_plan(const PGresult *catalog)
             k->columns[n].field = f;
             k->columns[n].len = (uint32_t) strlen(f->name);
             k->columns[n].hash = value_hash(f->name, k->columns[n].len);
+            k->columns[n].seed = XXH3_64bits(f->name, k->columns[n].len);
         }
     }
 
@@ -817,9 +820,37 @@ rows_release(void *owner)
 }
 
 
+/*
+ * What else decides what a configuration does: the plugins that this program
+ * has and may use.  An upgrade, or another setting, is another configuration.
+ */
+static uint64_t
+rows_seed(const char *const *plugins, const char *flavor)
+{
+    size_t                  i;
+    uint64_t                sum;
+    const plugin_schema_t  *p;
+
+    sum = XXH3_64bits(flavor != NULL ? flavor : "",
+                      flavor != NULL ? strlen(flavor) : 0);
+
+    for (i = 0; schema_plugins[i] != NULL; i++) {
+        p = schema_plugins[i];
+        sum = XXH3_64bits_withSeed(p->schema.name, strlen(p->schema.name),
+                                   sum + p->implemented);
+    }
+
+    for (i = 0; plugins != NULL && plugins[i] != NULL; i++) {
+        sum = XXH3_64bits_withSeed(plugins[i], strlen(plugins[i]), sum);
+    }
+
+    return sum;
+}
+
+
 config_t *
-rows_config(rows_t *rows, arena_t *a, compile_aside_t **broken,
-    size_t *n_broken)
+rows_config(rows_t *rows, const rows_batch_t *b, arena_t *a,
+    compile_aside_t **broken, size_t *n_broken)
 {
     int               i;
     size_t            j, n;
@@ -836,7 +867,7 @@ rows_config(rows_t *rows, arena_t *a, compile_aside_t **broken,
     c->owner = rows;
     rows_get(rows);
 
-    sum[0] = 0;
+    sum[0] = rows_seed(b->plugins, b->router_flavor);
     sum[1] = 0;
     n = 0;
     *n_broken = 0;

@@ -26,6 +26,7 @@ typedef struct {
     const field_t  *field;
     uint32_t        len;             /* of the field's name */
     uint32_t        hash;
+    uint64_t        seed;            /* the same in every process */
     Oid             type;            /* 0: no such column */
 } rows_column_t;
 
@@ -83,9 +84,9 @@ void rows_get(rows_t *rows);
 void rows_put(rows_t *rows);                 /* NULL is fine */
 
 /* the good rows as a configuration of their own, hash included; the others
- * in *broken, from `a` */
-config_t *rows_config(rows_t *rows, arena_t *a, compile_aside_t **broken,
-    size_t *n_broken);
+ * in *broken, from `a`.  `b` has the settings */
+config_t *rows_config(rows_t *rows, const rows_batch_t *b, arena_t *a,
+    compile_aside_t **broken, size_t *n_broken);
 
 /* rows_read.c: a sum that identifies what a row holds */
 void rows_sum(const rows_kind_t *k, const PGresult *res, int row,

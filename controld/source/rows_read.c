@@ -88,7 +88,7 @@ rows_sum(const rows_kind_t *k, const PGresult *res, int row, uint64_t sum[2])
         if (!PQgetisnull(res, row, at)) {
             h = XXH3_128bits_withSeed(PQgetvalue(res, row, at),
                                       (size_t) PQgetlength(res, row, at),
-                                      sum[0] + k->columns[i].hash);
+                                      sum[0] + k->columns[i].seed);
             sum[0] ^= h.low64;
             sum[1] += h.high64;
         }

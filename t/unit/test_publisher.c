@@ -327,7 +327,9 @@ test_refused(void **state)
 static void
 test_absent(void **state)
 {
-    publisher_state_t  s = { "file", 1, "a & b", "0", 1 };
+    publisher_state_t  s = {
+        .source = "file", .ok = 1, .message = "a & b", .hash = "0", .since = 1
+    };
 
     (void) state;
 

@@ -1,0 +1,215 @@
+/*
+ * aside: see aside.h.  Whatever is not known to observe only is taken for a
+ * guard: a route is rather closed than left open.
+ */
+
+#include <string.h>
+
+#include "aside.h"
+#include "entities.h"
+
+
+/* after all authentication, so that a consumer's plugin finds its consumer;
+ * before anything that answers or caches */
+#define ASIDE_PRIORITY  999
+
+
+static void aside_close(aside_t *as, const value_t *row,
+    const char *reason);
+static unsigned aside_observes(const value_t *name);
+static const plugin_schema_t *aside_schema(aside_t *as,
+    const value_t *name);
+static void *aside_grow(aside_t *as, void *list, size_t n, size_t *cap,
+    size_t size);
+
+
+/* plugins without which a request is served all the same */
+static const char *const  aside_observers[] = {
+    "datadog", "file-log", "http-log", "loggly", "opentelemetry",
+    "prometheus", "statsd", "syslog", "tcp-log", "udp-log", "zipkin", NULL
+};
+
+
+void
+aside_init(aside_t *as, arena_t *a, const config_t *c,
+    const compile_opts_t *opts)
+{
+    size_t           i;
+    config_table_t  *t;
+
+    memset(as, 0, sizeof(*as));
+    as->arena = a;
+    as->on = opts->set_aside;
+
+    t = config_table(c, "plugins");
+    as->skip = arena_zalloc(a, (t != NULL ? t->n : 0) + 1);
+
+    for (i = 0; as->on && i < opts->n_broken; i++) {
+        (void) aside_add(as, opts->broken[i].entity, opts->broken[i].row,
+                         opts->broken[i].reason);
+
+        if (strcmp(opts->broken[i].entity, "plugins") == 0
+            && entity_flag(opts->broken[i].row, "enabled", 1))
+        {
+            aside_close(as, opts->broken[i].row, opts->broken[i].reason);
+        }
+    }
+}
+
+
+int
+aside_add(aside_t *as, const char *entity, const value_t *row,
+    const char *reason)
+{
+    compile_aside_t  *e;
+
+    if (!as->on) {
+        return 0;
+    }
+
+    as->list = aside_grow(as, as->list, as->n, &as->cap, sizeof(*e));
+    e = &as->list[as->n++];
+
+    e->entity = entity;
+    e->row = row;
+    e->reason = reason;
+
+    return 1;
+}
+
+
+int
+aside_plugin(aside_t *as, const value_t *row, size_t i, const char *reason)
+{
+    if (!aside_add(as, "plugins", row, reason)) {
+        return 0;
+    }
+
+    as->skip[i] = 1;
+    aside_close(as, row, reason);
+
+    return 1;
+}
+
+
+static void
+aside_close(aside_t *as, const value_t *row, const char *reason)
+{
+    aside_closed_t  *e;
+    const value_t   *name;
+
+    name = value_get(row, "name");
+
+    if (aside_observes(name)) {
+        return;
+    }
+
+    as->closed = aside_grow(as, as->closed, as->n_closed, &as->cap_closed,
+                            sizeof(*e));
+    e = &as->closed[as->n_closed++];
+
+    e->row = row;
+    e->reason = reason;
+    e->schema = aside_schema(as, name);
+}
+
+
+static unsigned
+aside_observes(const value_t *name)
+{
+    const char *const  *p;
+
+    for (p = aside_observers; *p != NULL; p++) {
+        if (value_str_eq(name, *p)) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static const plugin_schema_t *
+aside_schema(aside_t *as, const value_t *name)
+{
+    size_t                  i;
+    const char             *text;
+    plugin_schema_t        *made;
+    const plugin_schema_t  *known;
+
+    text = "unknown";
+    known = NULL;
+
+    if (name != NULL && name->kind == VALUE_STRING) {
+        text = name->u.string;
+        known = schema_plugin(text, name->len);
+    }
+
+    if (known != NULL) {
+        return known;
+    }
+
+    for (i = 0; i + 1 < as->n_closed; i++) {
+        if (strcmp(as->closed[i].schema->schema.name, text) == 0) {
+            return as->closed[i].schema;
+        }
+    }
+
+    made = arena_zalloc(as->arena, sizeof(plugin_schema_t));
+    made->schema.name = text;
+    made->priority = ASIDE_PRIORITY;
+
+    return made;
+}
+
+
+static void *
+aside_grow(aside_t *as, void *list, size_t n, size_t *cap, size_t size)
+{
+    void  *p;
+
+    if (n < *cap) {
+        return list;
+    }
+
+    *cap = *cap * 2 + 16;
+    p = arena_zalloc(as->arena, *cap * size);
+
+    if (n != 0) {
+        memcpy(p, list, n * size);
+    }
+
+    return p;
+}
+
+
+void
+aside_finish(const aside_t *as, const compile_opts_t *opts)
+{
+    if (opts->aside != NULL) {
+        *opts->aside = as->list;
+        *opts->n_aside = as->n;
+    }
+}
+
+
+const char *
+compile_aside_name(arena_t *a, const compile_aside_t *aside)
+{
+    const char      *kind, *id;
+    const value_t   *name;
+    const schema_t  *s;
+
+    s = schema_find(aside->entity);
+    kind = (s != NULL && s->singular != NULL) ? s->singular : aside->entity;
+    name = value_get(aside->row, "name");
+
+    if (strcmp(aside->entity, "plugins") != 0 || value_cstr(name) == NULL) {
+        return entity_name(a, kind, aside->row);
+    }
+
+    id = value_cstr(value_get(aside->row, "id"));
+
+    return arena_printf(a, "plugin '%s' (id %s)", name->u.string,
+                        id != NULL ? id : "unknown");
+}
