@@ -46,6 +46,8 @@ arena_new(void)
         arena_no_memory(NULL, sizeof(arena_t));
     }
 
+    a->refs = 1;
+
     return a;
 }
 
@@ -55,7 +57,9 @@ arena_free(arena_t *a)
 {
     struct arena_block_s  *b, *next;
 
-    if (a == NULL) {
+    if (a == NULL
+        || __atomic_sub_fetch(&a->refs, 1, __ATOMIC_ACQ_REL) != 0)
+    {
         return;
     }
 
@@ -65,6 +69,15 @@ arena_free(arena_t *a)
     }
 
     free(a);
+}
+
+
+arena_t *
+arena_ref(arena_t *a)
+{
+    (void) __atomic_add_fetch(&a->refs, 1, __ATOMIC_RELAXED);
+
+    return a;
 }
 
 

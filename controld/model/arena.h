@@ -1,7 +1,7 @@
 /*
- * arena: memory that one owner drops whole (a configuration generation, a
- * request body, a validation run).  Nothing taken from an arena is freed on
- * its own.
+ * arena: memory that is dropped whole (a configuration generation, a request
+ * body, a validation run).  Nothing taken from an arena is freed on its own.
+ * It has one owner, or several that only read it any more.
  *
  * Out of memory: when arena->oom is set (setjmp at the entry point of a load)
  * the allocator longjmps there, so that a reload is abandoned and the running
@@ -25,11 +25,13 @@ struct arena_s {
     char                  *end;
     size_t                 used;       /* bytes taken from the system */
     jmp_buf               *oom;        /* NULL: it ends the process */
+    unsigned               refs;       /* owners; counted by any thread */
 };
 
 
 arena_t *arena_new(void);
-void arena_free(arena_t *a);                       /* NULL is fine */
+void arena_free(arena_t *a);           /* one owner less; NULL is fine */
+arena_t *arena_ref(arena_t *a);        /* one owner more */
 void *arena_alloc(arena_t *a, size_t size);        /* 8-aligned, not zeroed */
 void *arena_zalloc(arena_t *a, size_t size);       /* 8-aligned, zeroed */
 char *arena_strndup(arena_t *a, const char *s, size_t len);   /* adds a NUL */

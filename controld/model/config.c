@@ -6,34 +6,18 @@
 
 #include <string.h>
 
-#include "config.h"
+#include "config_private.h"
 
 
 #define CONFIG_INDEX_FIRST  64
 
 
-typedef struct config_index_s  config_index_t;
-
-typedef struct {
-    uint32_t       hash;
-    uint32_t       row;             /* its number plus one; 0 is free */
-} config_slot_t;
-
-struct config_index_s {
-    const char    *field;
-    config_slot_t *slots;
-    size_t         n;
-    size_t         mask;
-};
-
-
-static int config_index_add(config_t *c, config_table_t *t,
-    config_index_t *index, const value_t *key);
-static void config_index_grow(config_t *c, config_index_t *index);
+static int config_index_add(arena_t *a, const config_table_t *t,
+    config_index_t *index, const value_t *key, size_t row);
+static void config_index_grow(arena_t *a, config_index_t *index);
 static value_t *config_index_find(const config_table_t *t,
     const config_index_t *index, const char *key, size_t len,
     uint32_t hash);
-static config_index_t *config_index_new(config_t *c, const char *field);
 
 
 config_t *
@@ -54,9 +38,9 @@ config_new(void)
 
     for (i = 0; i < n; i++) {
         c->tables[i].schema = schema_entities[i];
-        c->tables[i].by_id = config_index_new(c, "id");
+        c->tables[i].by_id = config_index_new(arena, "id");
         c->tables[i].by_key
-            = config_index_new(c, schema_entities[i]->endpoint_key);
+            = config_index_new(arena, schema_entities[i]->endpoint_key);
     }
 
     memset(c->hash, '0', sizeof(c->hash) - 1);
@@ -97,11 +81,10 @@ int
 config_add(config_t *c, const char *entity, value_t *row)
 {
     size_t           cap;
-    value_t         *id, *key, **rows;
+    value_t        **rows;
     config_table_t  *t;
 
     t = config_table(c, entity);
-    id = value_get(row, "id");
 
     if (t == NULL) {
         return -1;
@@ -121,11 +104,28 @@ config_add(config_t *c, const char *entity, value_t *row)
 
     t->rows[t->n] = row;
 
+    if (config_insert(c->arena, t, t->n, 0) != 0) {
+        return -1;
+    }
+
+    t->n++;
+
+    return 0;
+}
+
+
+int
+config_insert(arena_t *a, config_table_t *t, size_t row, unsigned unique)
+{
+    value_t  *id, *key;
+
     /* a few tables know no ids: their rows are only listed */
 
     if (schema_field(t->schema, "id") != NULL) {
+        id = value_get(t->rows[row], "id");
+
         if (id == NULL || id->kind != VALUE_STRING
-            || config_index_add(c, t, t->by_id, id) != 0)
+            || config_index_add(a, t, t->by_id, id, row) != 0)
         {
             return -1;
         }
@@ -134,14 +134,14 @@ config_add(config_t *c, const char *entity, value_t *row)
     /* the first of equal keys is the one to be found */
 
     if (t->schema->endpoint_key != NULL) {
-        key = value_get(row, t->schema->endpoint_key);
+        key = value_get(t->rows[row], t->schema->endpoint_key);
 
-        if (key != NULL && key->kind == VALUE_STRING) {
-            (void) config_index_add(c, t, t->by_key, key);
+        if (key != NULL && key->kind == VALUE_STRING
+            && config_index_add(a, t, t->by_key, key, row) != 0 && unique)
+        {
+            return -1;
         }
     }
-
-    t->n++;
 
     return 0;
 }
@@ -177,11 +177,9 @@ config_by_key(const config_t *c, const char *entity, const char *key,
 }
 
 
-/* the row to be added is the one behind the last */
-
 static int
-config_index_add(config_t *c, config_table_t *t, config_index_t *index,
-    const value_t *key)
+config_index_add(arena_t *a, const config_table_t *t, config_index_t *index,
+    const value_t *key, size_t row)
 {
     size_t    i;
     uint32_t  hash;
@@ -193,7 +191,7 @@ config_index_add(config_t *c, config_table_t *t, config_index_t *index,
     }
 
     if (index->slots == NULL || index->n * 2 > index->mask) {
-        config_index_grow(c, index);
+        config_index_grow(a, index);
     }
 
     i = hash & index->mask;
@@ -203,7 +201,7 @@ config_index_add(config_t *c, config_table_t *t, config_index_t *index,
     }
 
     index->slots[i].hash = hash;
-    index->slots[i].row = (uint32_t) t->n + 1;
+    index->slots[i].row = (uint32_t) row + 1;
     index->n++;
 
     return 0;
@@ -211,7 +209,7 @@ config_index_add(config_t *c, config_table_t *t, config_index_t *index,
 
 
 static void
-config_index_grow(config_t *c, config_index_t *index)
+config_index_grow(arena_t *a, config_index_t *index)
 {
     size_t          i, j, size;
     config_slot_t  *old;
@@ -219,7 +217,7 @@ config_index_grow(config_t *c, config_index_t *index)
     old = index->slots;
     size = old == NULL ? CONFIG_INDEX_FIRST : (index->mask + 1) * 4;
 
-    index->slots = arena_zalloc(c->arena, size * sizeof(config_slot_t));
+    index->slots = arena_zalloc(a, size * sizeof(config_slot_t));
 
     for (i = 0; old != NULL && i <= index->mask; i++) {
         if (old[i].row == 0) {
@@ -270,12 +268,12 @@ config_index_find(const config_table_t *t, const config_index_t *index,
 }
 
 
-static config_index_t *
-config_index_new(config_t *c, const char *field)
+config_index_t *
+config_index_new(arena_t *a, const char *field)
 {
     config_index_t  *index;
 
-    index = arena_zalloc(c->arena, sizeof(config_index_t));
+    index = arena_zalloc(a, sizeof(config_index_t));
     index->field = field;
 
     return index;

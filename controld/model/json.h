@@ -10,12 +10,17 @@
 #ifndef KONG_JSON_H
 #define KONG_JSON_H
 
+#include "spans.h"
 #include "value.h"
 
 
 /* 0, or -1 with *err pointing at a sentence (arena memory) */
 int json_parse(arena_t *a, const char *text, size_t len, value_t *out,
     const char **err);
+
+/* the same, and where the items of the document's arrays are */
+int json_parse_spans(arena_t *a, const char *text, size_t len, value_t *out,
+    spans_t *spans, const char **err);
 
 /* compact; *len may be NULL; the text is NUL-terminated arena memory */
 char *json_print(arena_t *a, const value_t *v, size_t *len);

@@ -27,6 +27,8 @@ typedef struct {
     const char  *err;
     unsigned     line;
     unsigned     depth;
+    spans_t      *spans;        /* NULL: nobody asks */
+    spans_list_t *list;         /* an array that comes now is this one */
 } json_parser_t;
 
 
@@ -52,6 +54,14 @@ int
 json_parse(arena_t *a, const char *text, size_t len, value_t *out,
     const char **err)
 {
+    return json_parse_spans(a, text, len, out, NULL, err);
+}
+
+
+int
+json_parse_spans(arena_t *a, const char *text, size_t len, value_t *out,
+    spans_t *spans, const char **err)
+{
     json_parser_t  jp;
 
     memset(&jp, 0, sizeof(json_parser_t));
@@ -62,6 +72,7 @@ json_parse(arena_t *a, const char *text, size_t len, value_t *out,
     jp.p = text;
     jp.end = text + len;
     jp.line = 1;
+    jp.spans = spans;
 
     /* strings' lengths are 32 bits */
 
@@ -174,6 +185,10 @@ json_object(json_parser_t *jp, value_t *v)
         member = value_putn(jp->arena, v, key, len);
         memset(member, 0, sizeof(value_t));
 
+        if (jp->spans != NULL && jp->depth == 1) {
+            jp->list = spans_open(jp->spans, key, len);
+        }
+
         if (json_value(jp, member) != 0) {
             return -1;
         }
@@ -199,9 +214,13 @@ json_object(json_parser_t *jp, value_t *v)
 static int
 json_array(json_parser_t *jp, value_t *v)
 {
+    spans_list_t  *list;
+
     if (json_enter(jp) != 0) {
         return -1;
     }
+
+    list = (jp->depth == 2) ? jp->list : NULL;
 
     value_set_array(v);
     jp->p++;
@@ -214,6 +233,11 @@ json_array(json_parser_t *jp, value_t *v)
     }
 
     for ( ;; ) {
+        if (list != NULL) {
+            json_space(jp);
+            spans_item(jp->spans, list, (size_t) (jp->p - jp->start));
+        }
+
         if (json_value(jp, value_append(jp->arena, v)) != 0) {
             return -1;
         }
@@ -226,6 +250,10 @@ json_array(json_parser_t *jp, value_t *v)
         }
 
         if (jp->p < jp->end && *jp->p == ']') {
+            if (list != NULL) {
+                spans_close(jp->spans, list, (size_t) (jp->p - jp->start));
+            }
+
             jp->p++;
             jp->depth--;
             return 0;

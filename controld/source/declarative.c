@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "../model/json.h"
+#include "declarative_origin.h"
 #include "declarative_walk.h"
 #include "yaml.h"
 
@@ -33,11 +34,15 @@ typedef struct {
     declarative_syntax_t   syntax;
     const value_t         *copy;
     const char            *hash;
+    arena_t               *origin;     /* to be kept with the text, or NULL */
+    spans_t               *spans;
 } decl_source_t;
 
 
 static config_t *decl_load(arena_t *a, const decl_source_t *src,
     const declarative_opts_t *opts, declarative_errors_t *errors);
+static void decl_head(decl_origin_t *head, const char *text, size_t len,
+    declarative_syntax_t syntax, const declarative_opts_t *opts);
 static int decl_run(arena_t *a, config_t *c, arena_t *scratch,
     const decl_source_t *src, const declarative_opts_t *opts,
     declarative_errors_t *errors);
@@ -74,6 +79,86 @@ declarative_load(arena_t *a, const char *text, size_t len,
     src.syntax = syntax;
 
     return decl_load(a, &src, opts, errors);
+}
+
+
+config_t *
+declarative_load_kept(arena_t *a, arena_t *origin, const char *text,
+    size_t len, declarative_syntax_t syntax, const config_t *before,
+    const declarative_opts_t *opts, declarative_errors_t *errors)
+{
+    spans_t         spans;
+    config_t       *c;
+    decl_source_t   src;
+    decl_origin_t   head;
+
+    if (before != NULL && before->origin != NULL) {
+        memset(&head, 0, sizeof(decl_origin_t));
+        decl_head(&head, text, len, syntax, opts);
+        c = decl_change(before, origin, &head, opts, a->oom);
+
+        if (c != NULL) {
+            return c;
+        }
+    }
+
+    memset(&src, 0, sizeof(decl_source_t));
+    src.text = text;
+    src.len = len;
+    src.syntax = syntax;
+    src.hash = DECL_EMPTY_HASH;
+    src.origin = origin;
+    src.spans = &spans;
+
+    return decl_load(a, &src, opts, errors);
+}
+
+
+int
+declarative_alike(const config_t *before, const declarative_opts_t *opts,
+    const char *text, size_t len, declarative_syntax_t syntax)
+{
+    const decl_origin_t  *o;
+
+    o = before->origin;
+
+    return o != NULL && o->syntax == syntax && o->len == len
+           && o->opts == decl_origin_opts(opts)
+           && memcmp(o->text, text, len) == 0;
+}
+
+
+int
+declarative_repeats(const config_t *c)
+{
+    return c->origin != NULL && !c->origin->random;
+}
+
+
+void
+declarative_hash(config_t *c, const char *hex)
+{
+    size_t  i, n;
+
+    for (i = 0, n = 0; i < c->n_tables; i++) {
+        if (strcmp(c->tables[i].schema->name, "workspaces") != 0) {
+            n += c->tables[i].n;
+        }
+    }
+
+    (void) snprintf(c->hash, sizeof(c->hash), "%s",
+                    (n == 0) ? DECL_EMPTY_HASH : hex);
+}
+
+
+static void
+decl_head(decl_origin_t *head, const char *text, size_t len,
+    declarative_syntax_t syntax, const declarative_opts_t *opts)
+{
+    head->text = text;
+    head->len = len;
+    head->syntax = syntax;
+    head->opts = decl_origin_opts(opts);
 }
 
 
@@ -176,18 +261,29 @@ static int
 decl_run(arena_t *a, config_t *c, arena_t *scratch, const decl_source_t *src,
     const declarative_opts_t *opts, declarative_errors_t *errors)
 {
-    decl_t    d;
-    value_t  *doc;
-    unsigned  linked;
+    decl_t          d;
+    arena_t        *rows;
+    value_t        *doc;
+    unsigned        linked;
+    decl_origin_t   head;
 
-    doc = decl_document(c->arena, src, errors);
+    rows = c->arena;
+
+    if (src->origin != NULL) {
+        rows = arena_new();
+        rows->oom = c->arena->oom;
+        decl_share_new(c, 1)->chunks[0] = rows;
+        spans_init(src->spans, scratch);
+    }
+
+    doc = decl_document(rows, src, errors);
 
     if (doc == NULL) {
         errors->fields = value_clone(a, errors->fields);
         return -1;
     }
 
-    decl_init(&d, c->arena, scratch, opts);
+    decl_init(&d, rows, scratch, opts);
     decl_collect(&d, doc);
     decl_make_ids(&d);
     decl_check(&d);
@@ -207,6 +303,17 @@ decl_run(arena_t *a, config_t *c, arena_t *scratch, const decl_source_t *src,
         decl_fail(a, &d, src, opts, linked, errors);
         decl_release(&d);
         return -1;
+    }
+
+    if (src->origin != NULL) {
+        memset(&head, 0, sizeof(decl_origin_t));
+        decl_head(&head, src->text, src->len, src->syntax, opts);
+
+        if (decl_origin_make(&d, c, src->origin, src->spans, &head) == 0) {
+            ((decl_share_t *) c->owner)->origin = src->origin;
+        }
+
+        rows->oom = NULL;
     }
 
     decl_release(&d);
@@ -299,7 +406,8 @@ decl_parse(arena_t *a, const decl_source_t *src, value_t *doc,
     if (src->syntax != DECLARATIVE_YAML) {
         err = NULL;
 
-        if (json_parse(a, src->text, src->len, doc, &err) == 0
+        if (json_parse_spans(a, src->text, src->len, doc, src->spans, &err)
+            == 0
             && (doc->kind == VALUE_OBJECT || doc->kind == VALUE_ARRAY))
         {
             return 0;
@@ -326,7 +434,8 @@ decl_parse_yaml(arena_t *a, const decl_source_t *src, value_t *doc,
     unsigned      n;
     yaml_fault_t  fault;
 
-    if (yaml_read(a, src->text, src->len, doc, &n, &fault) == -1) {
+    if (yaml_read_spans(a, src->text, src->len, doc, &n, src->spans, &fault)
+        == -1) {
         decl_parse_error(a, errors, fault.line, "failed parsing declarative "
                          "configuration: %s", fault.text);
         return -1;
@@ -404,19 +513,9 @@ decl_hash(config_t *c, const decl_source_t *src)
     arena_t        *a;
     unsigned char   digest[EVP_MAX_MD_SIZE];
 
-    for (i = 0, n = 0; i < c->n_tables; i++) {
-        if (strcmp(c->tables[i].schema->name, "workspaces") != 0) {
-            n += c->tables[i].n;
-        }
-    }
+    declarative_hash(c, src->hash != NULL ? src->hash : "");
 
-    if (n == 0) {
-        memcpy(c->hash, DECL_EMPTY_HASH, sizeof(DECL_EMPTY_HASH));
-        return;
-    }
-
-    if (src->hash != NULL) {
-        snprintf(c->hash, sizeof(c->hash), "%s", src->hash);
+    if (c->hash[0] != '\0') {
         return;
     }
 

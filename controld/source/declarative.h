@@ -41,6 +41,26 @@ config_t *declarative_load(arena_t *a, const char *text, size_t len,
     declarative_syntax_t syntax, const declarative_opts_t *opts,
     declarative_errors_t *errors);
 
+/*
+ * The same for a text of which small changes are to come: a configuration
+ * that can be the `before` of the next one has an `origin`, and then owns the
+ * arena `origin`, in which the text is; else that stays the caller's.  With
+ * `before`, what has not changed since is shared with it, and keeps its
+ * random ids and its times.  The hash is left to the caller.
+ */
+config_t *declarative_load_kept(arena_t *a, arena_t *origin,
+    const char *text, size_t len, declarative_syntax_t syntax,
+    const config_t *before, const declarative_opts_t *opts,
+    declarative_errors_t *errors);
+/* whether two texts that are the same would give the same */
+int declarative_alike(const config_t *before, const declarative_opts_t *opts,
+    const char *text, size_t len, declarative_syntax_t syntax);
+
+/* whether its text would give the same ids again; needs an origin */
+int declarative_repeats(const config_t *c);
+/* hex digits as the hash, unless there is nothing to be hashed */
+void declarative_hash(config_t *c, const char *hex);
+
 /* the same from a document that is parsed already (POST /config with a JSON
  * body); `hash` as 32 hex digits or NULL for the hash of its JSON encoding */
 config_t *declarative_load_value(arena_t *a, value_t *doc, const char *hash,

@@ -19,6 +19,8 @@ static void decl_link_names(decl_t *d, size_t number);
 static void decl_link_references(decl_t *d, decl_row_t *row);
 static value_t *decl_link_find(decl_t *d, decl_kind_t *kind,
     const value_t *given);
+static value_t *decl_link_find_whole(decl_t *d, decl_kind_t *kind,
+    const value_t *given);
 static void decl_link_up(decl_t *d, decl_row_t *row,
     const decl_relation_t *r);
 static void decl_link_set(decl_t *d, decl_row_t *row,
@@ -67,6 +69,21 @@ decl_link(decl_t *d, config_t *c)
     for (i = 0; d->errors->len == 0 && i < d->n_order; i++) {
         decl_link_add(d, c, d->order[i]);
     }
+}
+
+
+int
+decl_link_rows(decl_t *d, const config_t *whole)
+{
+    size_t  i;
+
+    d->whole = whole;
+
+    for (i = 0; i < d->n_order; i++) {
+        decl_link_references(d, d->order[i]);
+    }
+
+    return d->errors->len == 0 ? 0 : -1;
 }
 
 
@@ -186,6 +203,10 @@ decl_link_find(decl_t *d, decl_kind_t *kind, const value_t *given)
         return NULL;
     }
 
+    if (d->whole != NULL) {
+        return decl_link_find_whole(d, kind, given);
+    }
+
     v = value_getn(&kind->by_key, given->u.string, given->len);
 
     if (v == NULL) {
@@ -197,6 +218,27 @@ decl_link_find(decl_t *d, decl_kind_t *kind, const value_t *given)
     }
 
     return value_get(d->order[(size_t) v->u.number]->entity, "id");
+}
+
+
+static value_t *
+decl_link_find_whole(decl_t *d, decl_kind_t *kind, const value_t *given)
+{
+    value_t     *row;
+    const char  *entity;
+
+    row = NULL;
+    entity = kind->schema->name;
+
+    if (kind->endpoint != NULL) {
+        row = config_by_key(d->whole, entity, given->u.string, given->len);
+    }
+
+    if (row == NULL) {
+        row = config_by_id(d->whole, entity, given->u.string, given->len);
+    }
+
+    return value_get(row, "id");
 }
 
 
@@ -235,7 +277,14 @@ decl_link_set(decl_t *d, decl_row_t *row, const decl_relation_t *r,
     v = value_put(d->arena, row->entity, r->field->name);
     value_set_object(v);
     value_reserve(d->arena, v, 1);
-    *value_put(d->arena, v, "id") = *id;
+    v = value_put(d->arena, v, "id");
+    *v = *id;
+
+    /* another part may be gone before this one */
+
+    if (d->whole != NULL) {
+        value_copy_string(d->arena, v, id->u.string, id->len);
+    }
 }
 
 

@@ -152,8 +152,12 @@ decl_kind_init(decl_t *d, decl_kind_t *kind)
         if (strcmp(f->name, "id") == 0) {
             kind->id_at = (unsigned) (f - s->fields);
             kind->uuid = (f->flags & F_UUID) != 0;
+            continue;
+        }
 
-        } else if (strcmp(f->name, "ttl") == 0) {
+        kind->secret |= (f->flags & F_AUTO) && f->type == FIELD_STRING;
+
+        if (strcmp(f->name, "ttl") == 0) {
             kind->ttl = f;
 
         } else if (f->flags & F_UNIQUE) {

@@ -36,6 +36,7 @@ struct decl_kind_s {
     const field_t     *endpoint;     /* the endpoint key's field, if unique */
     const field_t     *ttl;
     unsigned           random;       /* ids are never deterministic */
+    unsigned           secret;       /* has secrets that are made up */
     unsigned           uuid;         /* the primary key is a uuid named id */
 
     decl_relation_t   *children;
@@ -91,6 +92,8 @@ typedef struct {
     value_t                   *errors;
     value_t                    placeholder;
     unsigned                   transform;
+    const config_t            *whole;    /* references are found here, if
+                                            the rows are but a part of it */
 
     EVP_MD_CTX                *md;
 } decl_t;
@@ -123,6 +126,9 @@ void decl_check_resolved(decl_t *d);
 
 /* declarative_link.c: uniqueness, references; fills the tables */
 void decl_link(decl_t *d, config_t *c);
+/* the references of rows that are in the tables already.  -1: one of them is
+ * to what is not there */
+int decl_link_rows(decl_t *d, const config_t *whole);
 
 /* declarative_errors.c */
 /* the error slot of a row under d->errors, made when absent */

@@ -50,9 +50,15 @@ typedef struct {
     yaml_key_t      keys[YAML_KEYS];
     uint8_t         members[YAML_READ_DEPTH + 1];   /* of the last map that
                                                        deep */
+    spans_t        *spans;           /* NULL: nobody asks */
+    spans_list_t   *list;            /* the list of spans that is open */
 } yaml_reader_t;
 
 
+static int yaml_run(yaml_reader_t *yr, const char *text, size_t len,
+    value_t *out);
+static void yaml_spans_finish(yaml_reader_t *yr, const char *text,
+    size_t len);
 static int yaml_stream(yaml_reader_t *yr, value_t *out);
 static int yaml_next(yaml_reader_t *yr);
 static int yaml_fail(yaml_reader_t *yr, const char *fmt, ...)
@@ -62,6 +68,7 @@ static int yaml_collection(yaml_reader_t *yr, value_t *v);
 static int yaml_sequence(yaml_reader_t *yr, value_t *v);
 static int yaml_mapping(yaml_reader_t *yr, value_t *v);
 static int yaml_member(yaml_reader_t *yr, value_t *v);
+static void yaml_list(yaml_reader_t *yr, const yaml_key_t *key, size_t line);
 static int yaml_key(yaml_reader_t *yr, yaml_key_t *key, unsigned *merge);
 static int yaml_key_text(yaml_reader_t *yr, value_t *v, yaml_key_t *key);
 static const char *yaml_key_share(yaml_reader_t *yr, const char *s,
@@ -82,21 +89,54 @@ int
 yaml_read(arena_t *a, const char *text, size_t len, value_t *out,
     unsigned *n_documents, yaml_fault_t *fault)
 {
-    int                      rc;
-    jmp_buf                  oom;
-    jmp_buf *volatile        outer;
-    yaml_reader_t *volatile  yr;
+    return yaml_read_spans(a, text, len, out, n_documents, NULL, fault);
+}
 
-    outer = a->oom;
+
+int
+yaml_read_spans(arena_t *a, const char *text, size_t len, value_t *out,
+    unsigned *n_documents, spans_t *spans, yaml_fault_t *fault)
+{
+    int             rc;
+    yaml_reader_t  *yr;
+
     memset(fault, 0, sizeof(yaml_fault_t));
-    value_set_null(out);
 
     yr = arena_zalloc(a, sizeof(yaml_reader_t));
     yr->arena = a;
     yr->fault = fault;
+    yr->spans = spans;
+
+    rc = yaml_run(yr, text, len, out);
+
+    if (n_documents != NULL) {
+        *n_documents = yr->documents;
+    }
+
+    if (rc == 0 && spans != NULL) {
+        yaml_spans_finish(yr, text, len);
+    }
+
+    return rc;
+}
+
+
+static int
+yaml_run(yaml_reader_t *given, const char *text, size_t len, value_t *out)
+{
+    int                      rc;
+    arena_t                 *a;
+    jmp_buf                  oom;
+    jmp_buf *volatile        outer;
+    yaml_reader_t *volatile  yr;
+
+    yr = given;
+    a = yr->arena;
+    outer = a->oom;
+    value_set_null(out);
 
     if (!yaml_parser_initialize(&yr->parser)) {
-        fault->text = "0:0: out of memory";
+        yr->fault->text = "0:0: out of memory";
         return -1;
     }
 
@@ -126,11 +166,44 @@ yaml_read(arena_t *a, const char *text, size_t len, value_t *out,
     yaml_parser_delete(&yr->parser);
     a->oom = outer;
 
-    if (n_documents != NULL) {
-        *n_documents = yr->documents;
+    return rc;
+}
+
+
+/* libyaml counts characters and lines: bytes are found through the lines,
+ * where those end in no other way than "\n" */
+
+static void
+yaml_spans_finish(yaml_reader_t *yr, const char *text, size_t len)
+{
+    static const char *const  breaks[] = {
+        "\r", "\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xa9"
+    };
+
+    size_t    i;
+    spans_t  *spans;
+
+    spans = yr->spans;
+
+    for (i = 0; i < sizeof(breaks) / sizeof(breaks[0]); i++) {
+        if (memmem(text, len, breaks[i], strlen(breaks[i])) != NULL) {
+            spans->bad = 1;
+        }
     }
 
-    return rc;
+    if (yr->documents != 1 || len >= UINT32_MAX
+        || memmem(text, len, "\xef\xbb\xbf", 3) != NULL)
+    {
+        spans->bad = 1;
+    }
+
+    if (yr->list != NULL) {
+        spans_close(spans, yr->list, UINT32_MAX);
+    }
+
+    if (!spans->bad) {
+        spans_of_lines(spans, text, len);
+    }
 }
 
 
@@ -152,6 +225,14 @@ yaml_stream(yaml_reader_t *yr, value_t *out)
             return 0;
         }
 
+        if (yr->spans != NULL
+            && (yr->event.data.document_start.version_directive != NULL
+                || yr->event.data.document_start.tag_directives.start
+                   != yr->event.data.document_start.tag_directives.end))
+        {
+            yr->spans->bad = 1;
+        }
+
         /* the document's start; anchors do not outlive a document */
 
         value_set_object(&yr->anchors);
@@ -162,6 +243,10 @@ yaml_stream(yaml_reader_t *yr, value_t *out)
             || yaml_next(yr) == -1)
         {
             return -1;
+        }
+
+        if (yr->spans != NULL && !yr->event.data.document_end.implicit) {
+            yr->spans->bad = 1;
         }
 
         yr->documents++;
@@ -286,6 +371,12 @@ yaml_collection(yaml_reader_t *yr, value_t *v)
 static int
 yaml_sequence(yaml_reader_t *yr, value_t *v)
 {
+    spans_list_t  *list;
+
+    list = (yr->depth == 2 && yr->event.data.sequence_start.style
+                              == YAML_BLOCK_SEQUENCE_STYLE)
+           ? yr->list : NULL;
+
     for ( ;; ) {
         if (yaml_next(yr) == -1) {
             return -1;
@@ -293,6 +384,10 @@ yaml_sequence(yaml_reader_t *yr, value_t *v)
 
         if (yr->event.type == YAML_SEQUENCE_END_EVENT) {
             return 0;
+        }
+
+        if (list != NULL) {
+            spans_item(yr->spans, list, yr->line);
         }
 
         if (yaml_node(yr, value_append(yr->arena, v)) == -1) {
@@ -340,9 +435,11 @@ yaml_member(yaml_reader_t *yr, value_t *v)
 {
     value_t     *slot;
     unsigned     merge;
+    size_t       line;
     yaml_key_t   key;
 
     merge = 0;
+    line = yr->line;
     memset(&key, 0, sizeof(yaml_key_t));
 
     if (yaml_key(yr, &key, &merge) == -1 || yaml_next(yr) == -1) {
@@ -350,12 +447,33 @@ yaml_member(yaml_reader_t *yr, value_t *v)
     }
 
     if (merge) {
+        if (yr->spans != NULL && yr->depth == 1) {
+            yr->spans->bad = 1;
+        }
+
         return yaml_merge(yr, v);
     }
 
     slot = value_putn(yr->arena, v, key.s, key.len);
 
+    if (yr->spans != NULL && yr->depth == 1) {
+        yaml_list(yr, &key, line);
+    }
+
     return yaml_node(yr, slot);
+}
+
+
+/* a member of the document; the current event begins its value */
+
+static void
+yaml_list(yaml_reader_t *yr, const yaml_key_t *key, size_t line)
+{
+    if (yr->list != NULL) {
+        spans_close(yr->spans, yr->list, line);
+    }
+
+    yr->list = spans_open(yr->spans, key->s, key->len);
 }
 
 
@@ -612,6 +730,10 @@ yaml_alias(yaml_reader_t *yr, value_t *v)
     name = (const char *) yr->event.data.alias.anchor;
     node = value_get(&yr->anchors, name);
 
+    if (yr->spans != NULL) {
+        yr->spans->bad = 1;
+    }
+
     if (node == NULL) {
         return yaml_fail(yr, "invalid reference: %.200s", name);
     }
@@ -690,6 +812,10 @@ yaml_anchor_open(yaml_reader_t *yr)
 
     if (name == NULL) {
         return NULL;
+    }
+
+    if (yr->spans != NULL) {
+        yr->spans->bad = 1;
     }
 
     name = arena_strndup(yr->arena, name, strlen(name));

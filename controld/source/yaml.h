@@ -17,6 +17,7 @@
 #ifndef KONG_YAML_H
 #define KONG_YAML_H
 
+#include "../model/spans.h"
 #include "../model/value.h"
 
 
@@ -38,6 +39,10 @@ typedef struct {
  */
 int yaml_read(arena_t *a, const char *text, size_t len, value_t *out,
     unsigned *n_documents, yaml_fault_t *fault);
+
+/* the same, and where the items of the document's block lists are */
+int yaml_read_spans(arena_t *a, const char *text, size_t len, value_t *out,
+    unsigned *n_documents, spans_t *spans, yaml_fault_t *fault);
 
 /* what a plain scalar stands for: null, boolean, number or the string s */
 void yaml_plain_value(value_t *v, const char *s, size_t len);

@@ -1,0 +1,400 @@
+/*
+ * config_splice: tables made of older ones, and rows by ascending id.  What a
+ * change costs here is a walk over flat arrays, none over the rows.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "config_private.h"
+
+
+typedef struct {
+    uint64_t   head;                /* the first bytes of the id */
+    value_t   *row;
+} config_order_t;
+
+
+static int config_same_keys(const config_splice_t *sp);
+static int config_same_key(const value_t *one, const value_t *two,
+    const char *field);
+static int config_reindex(config_table_t *t, arena_t *a,
+    const config_splice_t *sp);
+static config_index_t *config_index_splice(arena_t *a,
+    const config_index_t *from, const config_splice_t *sp);
+static void config_ascending(config_table_t *t, arena_t *a,
+    const config_splice_t *sp);
+static size_t config_place(const config_table_t *t, const value_t *row);
+static int config_place_cmp(const void *one, const void *two);
+static const char *config_id(const value_t *row);
+static void config_sort_table(arena_t *a, config_table_t *t);
+static void config_sort_rows(value_t **rows, size_t n);
+static int config_order_cmp(const void *one, const void *two);
+static int config_row_cmp(const void *one, const void *two);
+
+
+int
+config_splice(config_table_t *t, arena_t *a, config_splice_t *sp)
+{
+    size_t                 rest;
+    const config_table_t  *from;
+
+    from = sp->from;
+    rest = from->n - sp->at - sp->n;
+
+    t->n = from->n - sp->n + sp->n_rows;
+    t->cap = t->n;
+    t->rows = arena_alloc(a, (t->n + 1) * sizeof(value_t *));
+
+    if (sp->at != 0) {
+        memcpy(t->rows, from->rows, sp->at * sizeof(value_t *));
+    }
+
+    if (sp->n_rows != 0) {
+        memcpy(t->rows + sp->at, sp->rows, sp->n_rows * sizeof(value_t *));
+    }
+
+    if (rest != 0) {
+        memcpy(t->rows + sp->at + sp->n_rows, from->rows + sp->at + sp->n,
+               rest * sizeof(value_t *));
+    }
+
+    sp->same_keys = (unsigned) config_same_keys(sp);
+
+    if (sp->same_keys) {
+        t->by_id = from->by_id;
+        t->by_key = from->by_key;
+
+    } else if (config_reindex(t, a, sp) != 0) {
+        return -1;
+    }
+
+    if (from->ascending != NULL) {
+        config_ascending(t, a, sp);
+    }
+
+    /* from the same arena as the rest, with which it is shared */
+
+    if (t->ascending == NULL) {
+        config_sort_table(a, t);
+    }
+
+    return 0;
+}
+
+
+static int
+config_same_keys(const config_splice_t *sp)
+{
+    size_t           i;
+    const char      *key;
+    value_t *const  *old;
+
+    if (sp->n != sp->n_rows) {
+        return 0;
+    }
+
+    key = sp->from->schema->endpoint_key;
+    old = sp->from->rows + sp->at;
+
+    for (i = 0; i < sp->n; i++) {
+        if (!config_same_key(old[i], sp->rows[i], "id")
+            || (key != NULL && !config_same_key(old[i], sp->rows[i], key)))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static int
+config_same_key(const value_t *one, const value_t *two, const char *field)
+{
+    return value_equal(value_get(one, field), value_get(two, field));
+}
+
+
+static int
+config_reindex(config_table_t *t, arena_t *a, const config_splice_t *sp)
+{
+    size_t                 i, first, last;
+    unsigned               unique;
+    const field_t         *key;
+    const config_table_t  *from;
+
+    from = sp->from;
+    key = (t->schema->endpoint_key != NULL)
+          ? schema_field(t->schema, t->schema->endpoint_key) : NULL;
+    unique = (key == NULL || (key->flags & F_UNIQUE) != 0);
+
+    if (unique) {
+        t->by_id = config_index_splice(a, from->by_id, sp);
+        t->by_key = config_index_splice(a, from->by_key, sp);
+        first = sp->at;
+        last = sp->at + sp->n_rows;
+
+    } else {
+        /* of equal keys another may be the first one now */
+        t->by_id = config_index_new(a, from->by_id->field);
+        t->by_key = config_index_new(a, from->by_key->field);
+        first = 0;
+        last = t->n;
+    }
+
+    for (i = first; i < last; i++) {
+        if (config_insert(a, t, i, unique) != 0) {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* the index without the rows that are gone, the others renumbered */
+
+static config_index_t *
+config_index_splice(arena_t *a, const config_index_t *from,
+    const config_splice_t *sp)
+{
+    size_t           i, j, row;
+    config_slot_t    slot;
+    config_index_t  *index;
+
+    index = config_index_new(a, from->field);
+
+    if (from->slots == NULL) {
+        return index;
+    }
+
+    index->mask = from->mask;
+    index->slots = arena_zalloc(a, (from->mask + 1) * sizeof(config_slot_t));
+
+    for (i = 0; i <= from->mask; i++) {
+        slot = from->slots[i];
+
+        if (slot.row == 0) {
+            continue;
+        }
+
+        row = slot.row - 1;
+
+        if (row >= sp->at) {
+            if (row < sp->at + sp->n) {
+                continue;
+            }
+
+            slot.row = (uint32_t) (row - sp->n + sp->n_rows + 1);
+        }
+
+        for (j = slot.hash & index->mask; index->slots[j].row != 0;
+             j = (j + 1) & index->mask)
+        { /* void */ }
+
+        index->slots[j] = slot;
+        index->n++;
+    }
+
+    return index;
+}
+
+
+/* by id: the rows that are gone left out, the new ones merged in */
+
+static void
+config_ascending(config_table_t *t, arena_t *a, const config_splice_t *sp)
+{
+    size_t                 i, j, k, next, *gone;
+    value_t              **added, **ascending;
+    const config_table_t  *from;
+
+    from = sp->from;
+    ascending = arena_alloc(a, (t->n + 1) * sizeof(value_t *));
+    gone = malloc((sp->n + 1) * sizeof(size_t));
+    added = malloc((sp->n_rows + 1) * sizeof(value_t *));
+
+    if (gone == NULL || added == NULL) {
+        free(gone);
+        free(added);
+        return;
+    }
+
+    for (i = 0; i < sp->n; i++) {
+        gone[i] = config_place(from, from->rows[sp->at + i]);
+    }
+
+    qsort(gone, sp->n, sizeof(size_t), config_place_cmp);
+    gone[sp->n] = SIZE_MAX;
+
+    if (sp->n_rows != 0) {
+        memcpy(added, sp->rows, sp->n_rows * sizeof(value_t *));
+    }
+
+    config_sort_rows(added, sp->n_rows);
+
+    t->ascending = ascending;
+
+    for (i = 0, j = 0, k = 0, next = 0; k < t->n; ) {
+
+        if (i == gone[next]) {
+            i++;
+            next++;
+            continue;
+        }
+
+        if (j < sp->n_rows
+            && (i == from->n || strcmp(config_id(added[j]),
+                                       config_id(from->ascending[i])) < 0))
+        {
+            t->ascending[k++] = added[j++];
+            continue;
+        }
+
+        t->ascending[k++] = from->ascending[i++];
+    }
+
+    free(gone);
+    free(added);
+}
+
+
+/* where a row is by id */
+
+static size_t
+config_place(const config_table_t *t, const value_t *row)
+{
+    size_t       low, high, mid;
+    const char  *id;
+
+    id = config_id(row);
+    low = 0;
+    high = t->n;
+
+    while (low < high) {
+        mid = low + (high - low) / 2;
+
+        if (strcmp(config_id(t->ascending[mid]), id) < 0) {
+            low = mid + 1;
+
+        } else {
+            high = mid;
+        }
+    }
+
+    /* rows without ids are alike */
+
+    while (low < t->n && t->ascending[low] != row) {
+        low++;
+    }
+
+    return low;
+}
+
+
+static int
+config_place_cmp(const void *one, const void *two)
+{
+    size_t  a, b;
+
+    a = *(const size_t *) one;
+    b = *(const size_t *) two;
+
+    return (a > b) - (a < b);
+}
+
+
+static const char *
+config_id(const value_t *row)
+{
+    const char  *id;
+
+    id = value_cstr(value_get(row, "id"));
+
+    return id != NULL ? id : "";
+}
+
+
+void
+config_sort(config_t *c)
+{
+    size_t  i;
+
+    for (i = 0; i < c->n_tables; i++) {
+        if (c->tables[i].n != 0 && c->tables[i].ascending == NULL) {
+            config_sort_table(c->arena, &c->tables[i]);
+        }
+    }
+}
+
+
+static void
+config_sort_table(arena_t *a, config_table_t *t)
+{
+    t->ascending = arena_alloc(a, (t->n + 1) * sizeof(value_t *));
+
+    if (t->n != 0) {
+        memcpy(t->ascending, t->rows, t->n * sizeof(value_t *));
+    }
+
+    config_sort_rows(t->ascending, t->n);
+}
+
+
+static void
+config_sort_rows(value_t **rows, size_t n)
+{
+    size_t           i;
+    uint64_t         head;
+    const char      *id;
+    config_order_t  *order;
+
+    order = malloc((n + 1) * sizeof(config_order_t));
+
+    if (order == NULL) {
+        /* slower, and the same */
+        qsort(rows, n, sizeof(value_t *), config_row_cmp);
+        return;
+    }
+
+    for (i = 0; i < n; i++) {
+        head = 0;
+        id = config_id(rows[i]);
+        memcpy(&head, id, strnlen(id, sizeof(head)));
+        order[i].head = __builtin_bswap64(head);
+        order[i].row = rows[i];
+    }
+
+    qsort(order, n, sizeof(config_order_t), config_order_cmp);
+
+    for (i = 0; i < n; i++) {
+        rows[i] = order[i].row;
+    }
+
+    free(order);
+}
+
+
+static int
+config_order_cmp(const void *one, const void *two)
+{
+    const config_order_t  *a, *b;
+
+    a = one;
+    b = two;
+
+    if (a->head != b->head) {
+        return (a->head > b->head) ? 1 : -1;
+    }
+
+    return strcmp(config_id(a->row), config_id(b->row));
+}
+
+
+static int
+config_row_cmp(const void *one, const void *two)
+{
+    return strcmp(config_id(*(value_t *const *) one),
+                  config_id(*(value_t *const *) two));
+}
