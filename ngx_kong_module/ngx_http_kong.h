@@ -65,6 +65,7 @@ struct ngx_kong_generation_s {
 
 typedef struct {
     ngx_shm_zone_t         *zone;
+    ngx_shm_zone_t         *cache;       /* NULL: no kong_cache_zone */
     ngx_str_t               snapshots;   /* folder, absolute, NUL-ended */
     ngx_array_t            *trusted;     /* ngx_cidr_t */
     ngx_array_t            *port_map;    /* ngx_http_kong_port_map_t */
@@ -325,6 +326,8 @@ void ngx_http_kong_group_tick(ngx_kong_map_t *map);
 
 ngx_int_t ngx_http_kong_status_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_kong_control_handler(ngx_http_request_t *r);
+/* the Admin API of proxy-cache: this node's cache */
+ngx_int_t ngx_http_kong_cache_handler(ngx_http_request_t *r);
 /* removes unix sockets that a killed nginx left behind */
 void ngx_http_kong_control_init(ngx_conf_t *cf);
 

@@ -5,6 +5,7 @@
 
 #include "ngx_http_kong.h"
 #include "plugins/ngx_kong_plugin.h"
+#include "zone/ngx_kong_cache.h"
 
 #include <sys/random.h>
 
@@ -24,6 +25,8 @@ static void *ngx_http_kong_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_kong_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static char *ngx_http_kong_zone(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_kong_cache_zone(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_kong_snapshots(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -76,6 +79,13 @@ static ngx_command_t  ngx_http_kong_commands[] = {
       0,
       NULL },
 
+    { ngx_string("kong_cache_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_kong_cache_zone,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("kong_snapshots"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_http_kong_snapshots,
@@ -96,6 +106,13 @@ static ngx_command_t  ngx_http_kong_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       ngx_http_kong_control_handler },
+
+    { ngx_string("kong_cache_admin"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_kong_content,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      ngx_http_kong_cache_handler },
 
     { ngx_string("kong_status"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
@@ -499,6 +516,35 @@ ngx_http_kong_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     mcf->zone = ngx_kong_zone_add(cf, size, &ngx_http_kong_module);
 
     return mcf->zone == NULL ? NGX_CONF_ERROR : NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_kong_cache_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_kong_main_conf_t  *mcf = conf;
+
+    ssize_t     size;
+    ngx_str_t  *value;
+
+    if (mcf->cache != NULL) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    size = ngx_parse_size(&value[1]);
+    if (size == NGX_ERROR) {
+        return "needs a size such as 128m";
+    }
+
+    if (size < (ssize_t) (32 * ngx_pagesize)) {
+        return "is too small: 128k at least";
+    }
+
+    mcf->cache = ngx_kong_cache_add(cf, size, &ngx_http_kong_module);
+
+    return mcf->cache == NULL ? NGX_CONF_ERROR : NGX_CONF_OK;
 }
 
 

@@ -215,6 +215,7 @@ nginx_http_kong(nginx_out_t *o)
     const value_t  *list;
 
     nginx_text(o, "kong_zone %s;", conf_str(o->c, "kong_zone_size"));
+    nginx_text(o, "kong_cache_zone %s;", conf_str(o->c, "mem_cache_size"));
     nginx_text(o, "kong_snapshots \"%s/snapshots\";", conf_prefix(o->c));
 
     nginx_words(o, "kong_headers", "headers");
@@ -386,6 +387,10 @@ nginx_admin_server(nginx_out_t *o)
 
     nginx_open(o, "location = /status/ready");
     nginx_text(o, "kong_status;");
+    nginx_close(o);
+
+    nginx_open(o, "location ^~ /proxy-cache");
+    nginx_text(o, "kong_cache_admin;");
     nginx_close(o);
 
     nginx_open(o, "location /");

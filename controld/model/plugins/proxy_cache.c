@@ -89,6 +89,7 @@ const plugin_schema_t  plugin_proxy_cache = {
         .fields = proxy_cache_fields,
         .checks = proxy_cache_checks
     },
+    .implemented = 1,
     .priority = 100,
     .version = PLUGIN_VERSION
 };
