@@ -53,6 +53,7 @@ daemon_database_load(arena_t *a, conf_t *c, const daemon_first_t *f,
     host.ready = database_ready;
     host.state = database_state;
     host.data = &d;
+    host.quiet = 1;
 
     d.source = d.ops->open(&host, c, err);
     if (d.source == NULL) {

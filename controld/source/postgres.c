@@ -426,13 +426,17 @@ postgres_reachable(source_t *s)
     was = s->reachable;
     s->reachable = 1;
 
-    if (!was) {
+    if (was) {
+        return;
+    }
+
+    if (!s->host.quiet) {
         log_write(LOG_NOTICE, "database %s is read: it is a %s%s",
                   s->main.name, s->identity.recovery ? "replica" : "primary",
-                  s->identity.recovery
-                  ? "; no primary answers" : "");
-        postgres_changed(s);
+                  s->identity.recovery ? "; no primary answers" : "");
     }
+
+    postgres_changed(s);
 }
 
 
@@ -450,11 +454,16 @@ postgres_failed(source_t *s, const char *fmt, ...)
     (void) vsnprintf(s->message, sizeof(s->message), fmt, args);
     va_end(args);
 
-    if (was) {
+    if (!was) {
+        return;
+    }
+
+    if (!s->host.quiet) {
         log_write(LOG_ERR, "the database is out of reach, what is served "
                   "stays: %s", s->message);
-        postgres_changed(s);
     }
+
+    postgres_changed(s);
 }
 
 
@@ -475,7 +484,7 @@ postgres_unread(source_t *s, const char *fmt, ...)
     s->tried = 1;
     strcpy(s->message, text);
 
-    if (text[0] != '\0') {
+    if (text[0] != '\0' && !s->host.quiet) {
         log_write(LOG_ERR, "the database cannot be read, what is served "
                   "stays: %s", text);
     }

@@ -23,6 +23,7 @@ typedef struct {
     void              (*ready)(void *data);    /* take() has something */
     void              (*state)(void *data);    /* source_state_t differs */
     void               *data;
+    unsigned            quiet:1;     /* the state is not logged */
 } source_host_t;
 
 typedef struct {
