@@ -24,7 +24,8 @@ static config_index_t *config_index_splice(arena_t *a,
     const config_index_t *from, const config_splice_t *sp);
 static void config_ascending(config_table_t *t, arena_t *a,
     const config_splice_t *sp);
-static size_t config_place(const config_table_t *t, const value_t *row);
+static size_t config_place(const config_table_t *t, const value_t *row,
+    unsigned known);
 static int config_place_cmp(const void *one, const void *two);
 static const char *config_id(const value_t *row);
 static void config_sort_table(arena_t *a, config_table_t *t);
@@ -201,18 +202,19 @@ config_index_splice(arena_t *a, const config_index_t *from,
 }
 
 
-/* by id: the rows that are gone left out, the new ones merged in */
+/* by id: the rows that are gone left out, the new ones put in their places;
+ * what is between two of them is copied in one piece */
 
 static void
 config_ascending(config_table_t *t, arena_t *a, const config_splice_t *sp)
 {
-    size_t                 i, j, k, next, *gone;
-    value_t              **added, **ascending;
+    size_t                 i, j, k, g, next, *gone, *place;
+    value_t              **added, **out;
     const config_table_t  *from;
 
     from = sp->from;
-    ascending = arena_alloc(a, (t->n + 1) * sizeof(value_t *));
-    gone = malloc((sp->n + 1) * sizeof(size_t));
+    out = arena_alloc(a, (t->n + 1) * sizeof(value_t *));
+    gone = malloc((sp->n + sp->n_rows + 1) * sizeof(size_t));
     added = malloc((sp->n_rows + 1) * sizeof(value_t *));
 
     if (gone == NULL || added == NULL) {
@@ -222,48 +224,55 @@ config_ascending(config_table_t *t, arena_t *a, const config_splice_t *sp)
     }
 
     for (i = 0; i < sp->n; i++) {
-        gone[i] = config_place(from, from->rows[sp->at + i]);
+        gone[i] = config_place(from, from->rows[sp->at + i], 1);
     }
 
     qsort(gone, sp->n, sizeof(size_t), config_place_cmp);
-    gone[sp->n] = SIZE_MAX;
 
     if (sp->n_rows != 0) {
         memcpy(added, sp->rows, sp->n_rows * sizeof(value_t *));
     }
 
     config_sort_rows(added, sp->n_rows);
+    place = gone + sp->n;
 
-    t->ascending = ascending;
-
-    for (i = 0, j = 0, k = 0, next = 0; k < t->n; ) {
-
-        if (i == gone[next]) {
-            i++;
-            next++;
-            continue;
-        }
-
-        if (j < sp->n_rows
-            && (i == from->n || strcmp(config_id(added[j]),
-                                       config_id(from->ascending[i])) < 0))
-        {
-            t->ascending[k++] = added[j++];
-            continue;
-        }
-
-        t->ascending[k++] = from->ascending[i++];
+    for (j = 0; j < sp->n_rows; j++) {
+        place[j] = config_place(from, added[j], 0);
     }
 
+    for (i = 0, j = 0, k = 0, g = 0; ; ) {
+        next = (g < sp->n) ? gone[g] : from->n;
+
+        if (j < sp->n_rows && place[j] <= next) {
+            next = place[j];
+        }
+
+        memcpy(out + k, from->ascending + i, (next - i) * sizeof(value_t *));
+        k += next - i;
+        i = next;
+
+        if (j < sp->n_rows && place[j] == next) {
+            out[k++] = added[j++];
+
+        } else if (g < sp->n) {
+            i++;
+            g++;
+
+        } else {
+            break;
+        }
+    }
+
+    t->ascending = out;
     free(gone);
     free(added);
 }
 
 
-/* where a row is by id */
+/* where a row is by id, or would be; `known`: it is there */
 
 static size_t
-config_place(const config_table_t *t, const value_t *row)
+config_place(const config_table_t *t, const value_t *row, unsigned known)
 {
     size_t       low, high, mid;
     const char  *id;
@@ -285,7 +294,7 @@ config_place(const config_table_t *t, const value_t *row)
 
     /* rows without ids are alike */
 
-    while (low < t->n && t->ascending[low] != row) {
+    while (known && low < t->n && t->ascending[low] != row) {
         low++;
     }
 

@@ -18,6 +18,7 @@
 
 
 #define VALUE_SMALL  32
+#define VALUE_HINTS  256
 
 
 static uint32_t *value_index(const value_t *object);
@@ -162,10 +163,44 @@ value_ensure(arena_t *a, value_t *array, size_t i)
 }
 
 
+/*
+ * Entities of a kind have their members at the same places, and keys are
+ * mostly the very string of the schema: where the last look-up of a key ended
+ * is the first place to look at.
+ */
+
 value_t *
 value_get(const value_t *object, const char *key)
 {
-    return value_getn(object, key, strlen(key));
+    uint8_t    *hint;
+    value_t    *v;
+    member_t   *m;
+
+    static _Thread_local uint8_t  hints[VALUE_HINTS];
+
+    if (object == NULL || object->kind != VALUE_OBJECT || object->len == 0) {
+        return NULL;
+    }
+
+    hint = &hints[((uintptr_t) key ^ (uintptr_t) key >> 7)
+                  % VALUE_HINTS];
+
+    if (*hint < object->len) {
+        m = &object->u.members[*hint];
+
+        if (m->key == key && key[m->key_len] == '\0') {
+            return &m->value;
+        }
+    }
+
+    v = value_getn(object, key, strlen(key));
+
+    if (v != NULL && object->len <= UINT8_MAX) {
+        m = (member_t *) (void *) ((char *) v - offsetof(member_t, value));
+        *hint = (uint8_t) (m - object->u.members);
+    }
+
+    return v;
 }
 
 

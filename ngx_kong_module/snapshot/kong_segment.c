@@ -540,38 +540,38 @@ kong_uuid_text(const uint8_t id[16], char out[37])
 int
 kong_uuid_parse(const char *text, size_t len, uint8_t out[16])
 {
-    char      ch;
-    size_t    i;
-    unsigned  n, digit;
+    size_t          i, at;
+    unsigned        high, low, bad;
+    const uint8_t  *p;
 
-    if (len != 36) {
+    /* a digit's value plus one; 0: it is none */
+
+    static const uint8_t  digits[256] = {
+        ['0'] = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+        ['A'] = 11, 12, 13, 14, 15, 16,
+        ['a'] = 11, 12, 13, 14, 15, 16
+    };
+
+    static const uint8_t  places[16] = {
+        0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34
+    };
+
+    if (len != 36 || text[8] != '-' || text[13] != '-' || text[18] != '-'
+        || text[23] != '-')
+    {
         return -1;
     }
 
-    for (i = 0, n = 0; i < len; i++) {
-        ch = text[i];
+    p = (const uint8_t *) text;
+    bad = 0;
 
-        if (i == 8 || i == 13 || i == 18 || i == 23) {
-            if (ch != '-') {
-                return -1;
-            }
-
-            continue;
-        }
-
-        if (ch >= '0' && ch <= '9') {
-            digit = ch - '0';
-
-        } else if ((ch | 0x20) >= 'a' && (ch | 0x20) <= 'f') {
-            digit = (ch | 0x20) - 'a' + 10;
-
-        } else {
-            return -1;
-        }
-
-        out[n / 2] = (uint8_t) ((n & 1) ? out[n / 2] | digit : digit << 4);
-        n++;
+    for (i = 0; i < 16; i++) {
+        at = places[i];
+        high = digits[p[at]];
+        low = digits[p[at + 1]];
+        bad |= (high == 0) | (low == 0);
+        out[i] = (uint8_t) ((high - 1) << 4 | ((low - 1) & 15));
     }
 
-    return 0;
+    return bad ? -1 : 0;
 }
