@@ -326,6 +326,9 @@ void ngx_http_kong_group_tick(ngx_kong_map_t *map);
 
 ngx_int_t ngx_http_kong_status_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_kong_control_handler(ngx_http_request_t *r);
+/* the control socket's /health */
+ngx_int_t ngx_http_kong_health_get(ngx_http_request_t *r);
+ngx_int_t ngx_http_kong_health_post(ngx_http_request_t *r);
 /* the Admin API of proxy-cache: this node's cache */
 ngx_int_t ngx_http_kong_cache_handler(ngx_http_request_t *r);
 /* removes unix sockets that a killed nginx left behind */

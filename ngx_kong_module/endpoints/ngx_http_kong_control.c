@@ -31,6 +31,8 @@ static ngx_http_kong_control_route_t  ngx_http_kong_control_routes[] = {
     { ngx_string("/publish"), NGX_HTTP_POST, ngx_http_kong_control_publish },
     { ngx_string("/state"), NGX_HTTP_POST, ngx_http_kong_control_set_state },
     { ngx_string("/state"), NGX_HTTP_GET, ngx_http_kong_control_get_state },
+    { ngx_string("/health"), NGX_HTTP_GET, ngx_http_kong_health_get },
+    { ngx_string("/health"), NGX_HTTP_POST, ngx_http_kong_health_post },
     { ngx_null_string, 0, NULL }
 };
 

@@ -17,6 +17,9 @@ static ngx_int_t ngx_http_kong_pick_upstream(ngx_http_kong_peer_t *kp);
 static ngx_int_t ngx_http_kong_pick_sequence(ngx_http_kong_peer_t *kp);
 static ngx_int_t ngx_http_kong_pick_ring(ngx_http_kong_peer_t *kp);
 static ngx_int_t ngx_http_kong_pick_least(ngx_http_kong_peer_t *kp);
+static ngx_int_t ngx_http_kong_pick_fast(ngx_http_kong_peer_t *kp);
+static double ngx_http_kong_pick_cost(ngx_http_kong_group_t *group,
+    ngx_uint_t i, double average);
 static double ngx_http_kong_pick_average(ngx_http_kong_group_t *group);
 static ngx_uint_t ngx_http_kong_pick_position(ngx_http_kong_group_t *group);
 static ngx_uint_t ngx_http_kong_pick_usable(ngx_http_kong_peer_t *kp,
@@ -157,8 +160,10 @@ ngx_http_kong_pick_upstream(ngx_http_kong_peer_t *kp)
         return ngx_http_kong_pick_ring(kp);
 
     case KONG_LEAST_CONNECTIONS:
-    case KONG_LATENCY:
         return ngx_http_kong_pick_least(kp);
+
+    case KONG_LATENCY:
+        return ngx_http_kong_pick_fast(kp);
 
     default:
         return ngx_http_kong_pick_sequence(kp);
@@ -237,23 +242,16 @@ ngx_http_kong_pick_ring(ngx_http_kong_peer_t *kp)
 }
 
 
-/*
- * The lowest cost for its weight: requests under way and this one, times the
- * latency where that is what counts.  Equal ones take turns.
- */
+/* the lowest cost for its weight; equal ones take turns */
 
 static ngx_int_t
 ngx_http_kong_pick_least(ngx_http_kong_peer_t *kp)
 {
-    double                  cost, best, average, ms;
-    ngx_uint_t              i, k, first, found, latency;
-    ngx_kong_target_t      *t;
+    double                  cost, best;
+    ngx_uint_t              i, k, first, found;
     ngx_http_kong_group_t  *group;
 
     group = kp->group;
-    latency = (group->balancer->algorithm == KONG_LATENCY);
-    average = latency ? ngx_http_kong_pick_average(group) : 1;
-
     first = ngx_http_kong_pick_position(group);
     found = 0;
     best = 0;
@@ -265,15 +263,7 @@ ngx_http_kong_pick_least(ngx_http_kong_peer_t *kp)
             continue;
         }
 
-        t = group->targets[k];
-        cost = (t != NULL) ? (double) t->active + 1 : 1;
-
-        if (latency) {
-            ms = (t != NULL) ? ngx_kong_target_latency(t) : -1;
-            cost *= (ms >= 0) ? ms : average;
-        }
-
-        cost /= group->addresses[k].weight;
+        cost = ngx_http_kong_pick_cost(group, k, 1);
 
         if (!found || cost < best) {
             found = 1;
@@ -283,6 +273,72 @@ ngx_http_kong_pick_least(ngx_http_kong_peer_t *kp)
     }
 
     return found ? NGX_OK : NGX_BUSY;
+}
+
+
+/*
+ * The better one of two by chance: the fastest would be overrun by workers
+ * that all see the same figures, and the others never measured again.
+ */
+
+static ngx_int_t
+ngx_http_kong_pick_fast(ngx_http_kong_peer_t *kp)
+{
+    double                  average;
+    ngx_uint_t              i, k, n, two[2];
+    ngx_http_kong_group_t  *group;
+
+    group = kp->group;
+
+    for (i = 0, n = 0; i < NGX_HTTP_KONG_STEPS && n < 2; i++) {
+        k = (ngx_uint_t) ngx_random() % group->n;
+
+        if ((n == 0 || k != two[0]) && ngx_http_kong_pick_usable(kp, k)) {
+            two[n++] = k;
+        }
+    }
+
+    if (n == 0) {
+        return ngx_http_kong_pick_least(kp);
+    }
+
+    kp->current = two[0];
+
+    if (n == 2) {
+        average = ngx_http_kong_pick_average(group);
+
+        if (ngx_http_kong_pick_cost(group, two[1], average)
+            < ngx_http_kong_pick_cost(group, two[0], average))
+        {
+            kp->current = two[1];
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * Requests under way and this one, times the latency where that is what
+ * counts, for its weight.
+ */
+
+static double
+ngx_http_kong_pick_cost(ngx_http_kong_group_t *group, ngx_uint_t i,
+    double average)
+{
+    double              cost, ms;
+    ngx_kong_target_t  *t;
+
+    t = group->targets[i];
+    cost = (t != NULL) ? (double) t->active + 1 : 1;
+
+    if (group->balancer->algorithm == KONG_LATENCY) {
+        ms = (t != NULL) ? ngx_kong_target_latency(t) : -1;
+        cost *= (ms >= 0) ? ms : average;
+    }
+
+    return cost / group->addresses[i].weight;
 }
 
 

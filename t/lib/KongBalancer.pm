@@ -8,9 +8,12 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use IO::Socket::INET ();
 use JSON::PP ();
+use KongHttp;
 
-our @EXPORT = qw(balancer_config balancer_spread balancer_at);
+our @EXPORT = qw(balancer_config balancer_spread balancer_at balancer_health
+                 balancer_targets balancer_hold balancer_release);
 
 
 # balancer_config(name => { upstream's fields, targets => [[target, weight]],
@@ -74,6 +77,56 @@ sub balancer_spread
     }
 
     return %seen;
+}
+
+# POST to the control socket's /health; the status
+sub balancer_health
+{
+    my ($node, %o) = @_;
+    my $query = join('&', map { "$_=$o{$_}" } sort keys %o);
+
+    return http("$node->{prefix}/sockets/control.sock", "/health?$query",
+                method => 'POST')->status;
+}
+
+# the upstream's targets by their ports
+sub balancer_targets
+{
+    my ($node, $name) = @_;
+    my $all = http("$node->{prefix}/sockets/control.sock",
+                   "/health?upstream=$name")->json;
+
+    return { map { $_->{address} =~ /(\d+)$/ ? ($1 => $_) : () }
+             @{ $all->[0]{addresses} || [] } };
+}
+
+# n requests that the targets do not answer for `ms`; connections
+sub balancer_hold
+{
+    my ($node, $path, $n, $ms) = @_;
+    my @held;
+
+    for (1 .. $n) {
+        my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+                    PeerPort => $node->{proxy}, Proto => 'tcp') or die;
+
+        syswrite($s, "GET $path HTTP/1.1\r\nHost: a\r\n"
+                     . "X-Echo-Delay: $ms\r\nConnection: close\r\n\r\n");
+        push @held, $s;
+    }
+
+    return \@held;
+}
+
+# waits for their answers
+sub balancer_release
+{
+    my ($held) = @_;
+
+    for my $s (@$held) {
+        while (sysread($s, my $bytes, 65536)) { }
+        close($s);
+    }
 }
 
 1;

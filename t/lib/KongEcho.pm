@@ -25,8 +25,10 @@ use POSIX ();
 
 our @EXPORT = qw(echo_start);
 
+my $DELAY;      # ms before every answer of this process
 
-# the port it listens on; every connection is logged as one line in `log`
+
+# the port it listens on; `delay` ms pass before each answer
 sub echo_start
 {
     my (%o) = @_;
@@ -35,7 +37,7 @@ sub echo_start
                        LocalAddr => '127.0.0.1', LocalPort => $port,
                        ReuseAddr => 1) or die "echo: $port: $!";
 
-    my $pid = spawn(sub { serve_all($listener) });
+    my $pid = spawn(sub { $DELAY = $o{delay}; serve_all($listener) });
 
     close($listener);
     $KongEcho::PID{$port} = $pid;
@@ -153,6 +155,7 @@ sub reply
                      grep { length } split(/\|/, $h->{'x-echo-headers'} || ''));
 
     nap($h->{'x-echo-delay'} / 1000) if $h->{'x-echo-delay'};
+    nap($DELAY / 1000) if $DELAY;
 
     return 0 if $close eq 'early';
 
