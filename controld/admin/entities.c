@@ -30,22 +30,18 @@ static int entities_find_other(admin_request_t *r, const schema_t *s,
     const admin_str_t *key, value_t **row);
 static value_t *entities_certificate(admin_request_t *r,
     const admin_str_t *name);
-static int entities_check_key(admin_request_t *r, const schema_t *s,
-    const admin_str_t *key);
 static value_t *entities_child(admin_request_t *r, const value_t *parent,
     value_t *row);
-static value_t *entities_body(admin_request_t *r);
 static int entities_validate(admin_request_t *r, value_t *entity,
     unsigned update);
-static void entities_merge(arena_t *a, const field_t *fields, value_t *into,
-    const value_t *from);
+static void entities_merge_record(arena_t *a, const field_t *fields,
+    const field_t *over, value_t *into, const value_t *from);
+static const field_t *entities_field(const field_t *fields,
+    const char *name);
 static void entities_unsupported(admin_request_t *r, const char *verb,
     const admin_str_t *key);
 static void entities_missing(admin_request_t *r, const schema_t *s,
     const admin_str_t *key);
-static void entities_error(admin_request_t *r, int status, unsigned code,
-    const char *name, const char *message, const value_t *fields);
-static int entities_is_id(const admin_str_t *key);
 
 
 void
@@ -138,6 +134,8 @@ entities_list(admin_request_t *r, const value_t *parent)
         entities_create(r, parent);
         return;
     }
+
+    memset(&p, 0, sizeof(p));
 
     if (page_init(r, &p) == -1) {
         return;
@@ -235,6 +233,7 @@ entities_write(admin_request_t *r, value_t *row, const admin_str_t *key,
     const value_t *parent)
 {
     value_t          *entity, *merged, *v;
+    schema_ctx_t      ctx;
     const schema_t   *s;
 
     s = r->route->schema;
@@ -251,7 +250,9 @@ entities_write(admin_request_t *r, value_t *row, const admin_str_t *key,
         }
 
         merged = value_clone(r->arena, row);
-        entities_merge(r->arena, s->fields, merged, entity);
+        memset(&ctx, 0, sizeof(ctx));
+        ctx.arena = r->arena;
+        entities_merge(&ctx, s, merged, entity);
 
         if (entities_validate(r, merged, 1) == 0) {
             entities_unsupported(r, "update", key);
@@ -416,7 +417,7 @@ entities_scan(admin_request_t *r, const schema_t *s, const char *field,
 }
 
 
-static int
+int
 entities_check_key(admin_request_t *r, const schema_t *s,
     const admin_str_t *key)
 {
@@ -511,7 +512,7 @@ entities_by_text(const void *one, const void *two)
 
 
 /* an object, or NULL when it was answered */
-static value_t *
+value_t *
 entities_body(admin_request_t *r)
 {
     int          rc;
@@ -573,35 +574,61 @@ entities_validate(admin_request_t *r, value_t *entity, unsigned update)
 
 
 /* records are merged, everything else is replaced */
-static void
-entities_merge(arena_t *a, const field_t *fields, value_t *into,
+void
+entities_merge(schema_ctx_t *ctx, const schema_t *s, value_t *into,
     const value_t *from)
 {
-    size_t          i;
-    value_t        *slot;
-    const field_t  *f;
-    const member_t *m;
+    const char      *err_field, *err;
+    const schema_t  *sub;
+
+    sub = (s->subschema != NULL) ? s->subschema(ctx, into, &err_field, &err)
+                                 : NULL;
+
+    entities_merge_record(ctx->arena, s->fields,
+                          (sub != NULL) ? sub->fields : NULL, into, from);
+}
+
+
+static void
+entities_merge_record(arena_t *a, const field_t *fields,
+    const field_t *over, value_t *into, const value_t *from)
+{
+    size_t           i;
+    value_t         *slot;
+    const field_t   *f;
+    const member_t  *m;
 
     for (i = 0; i < from->len; i++) {
         m = &from->u.members[i];
         slot = value_putn(a, into, m->key, m->key_len);
+        f = entities_field(over, m->key);
 
-        for (f = fields; f != NULL && f->name != NULL; f++) {
-            if (strcmp(f->name, m->key) == 0) {
-                break;
-            }
+        if (f == NULL) {
+            f = entities_field(fields, m->key);
         }
 
-        /* a plugin's config is a record whose fields its schema knows */
-        if (f != NULL && f->name != NULL && f->type == FIELD_RECORD
+        if (f != NULL && f->type == FIELD_RECORD
             && slot->kind == VALUE_OBJECT && m->value.kind == VALUE_OBJECT)
         {
-            entities_merge(a, f->fields, slot, &m->value);
+            entities_merge_record(a, f->fields, NULL, slot, &m->value);
             continue;
         }
 
         *slot = m->value;
     }
+}
+
+
+static const field_t *
+entities_field(const field_t *fields, const char *name)
+{
+    for ( /* void */ ; fields != NULL && fields->name != NULL; fields++) {
+        if (strcmp(fields->name, name) == 0) {
+            return fields;
+        }
+    }
+
+    return NULL;
 }
 
 
@@ -650,7 +677,7 @@ entities_missing(admin_request_t *r, const schema_t *s,
 }
 
 
-static void
+void
 entities_error(admin_request_t *r, int status, unsigned code,
     const char *name, const char *message, const value_t *fields)
 {
@@ -678,7 +705,7 @@ entities_page_error(admin_request_t *r, unsigned code, const char *name,
 }
 
 
-static int
+int
 entities_is_id(const admin_str_t *key)
 {
     return uuid_is_valid(key->data, key->len);

@@ -19,7 +19,8 @@ static void form_put(arena_t *a, value_t *root, const char *name, size_t len,
     const value_t *v);
 static value_t *form_step(arena_t *a, value_t *slot, const char *key,
     size_t len, unsigned bracket);
-static const field_t *form_plugin_config(const value_t *entity);
+static const field_t *form_plugin_config(const value_t *entity,
+    const char *known);
 static void form_type_record(arena_t *a, const field_t *fields, value_t *v,
     const field_t *config);
 static void form_type(arena_t *a, const field_t *f, value_t *v);
@@ -58,7 +59,7 @@ entities_form(admin_request_t *r)
 
     form_type_record(r->arena, r->route->schema->fields, out,
                      strcmp(r->route->schema->name, "plugins") == 0
-                     ? form_plugin_config(out) : NULL);
+                     ? form_plugin_config(out, r->plugin) : NULL);
 
     return out;
 }
@@ -133,24 +134,24 @@ form_step(arena_t *a, value_t *slot, const char *key, size_t len,
         value_set_object(slot);
     }
 
-    return (slot->kind == VALUE_OBJECT) ? value_putn(a, slot, key, len)
-                                        : NULL;
+    return (slot->kind == VALUE_OBJECT)
+           ? value_putn(a, slot, arena_strndup(a, key, len), len) : NULL;
 }
 
 
 static const field_t *
-form_plugin_config(const value_t *entity)
+form_plugin_config(const value_t *entity, const char *known)
 {
     const value_t          *name;
     const field_t          *f;
     const plugin_schema_t  *p;
 
     name = value_get(entity, "name");
-    if (name == NULL || name->kind != VALUE_STRING) {
-        return NULL;
-    }
 
-    p = schema_plugin(name->u.string, name->len);
+    p = (name != NULL && name->kind == VALUE_STRING)
+        ? schema_plugin(name->u.string, name->len)
+        : (known != NULL) ? schema_plugin(known, strlen(known)) : NULL;
+
     if (p == NULL) {
         return NULL;
     }

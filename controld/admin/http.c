@@ -31,6 +31,8 @@
 #define ADMIN_ARGS_MAX      1000
 #define ADMIN_BACKLOG       512
 
+#define ADMIN_TRIES         3              /* of a deadlocked transaction */
+
 #define ADMIN_JSON          "application/json; charset=utf-8"
 
 
@@ -43,6 +45,8 @@ struct admin_s {
     admin_host_t            host;
     router_t               *router;
     char                   *path;
+    database_t             *database;
+    database_settings_t    *settings;
     unsigned                server:1;      /* tokens of `headers` */
     unsigned                latency:1;
     unsigned                stopping:1;
@@ -65,6 +69,9 @@ static int admin_check_type(admin_request_t *r);
 static void admin_start(admin_request_t *r);
 static void admin_run(void *data);
 static void admin_ran(void *data);
+static void admin_query(void *data, database_link_t *link);
+static void admin_queried(void *data);
+static void admin_late(evutil_socket_t fd, short what, void *data);
 static void admin_headers(admin_request_t *r);
 static const char *admin_origin(admin_request_t *r);
 static void admin_send(admin_request_t *r);
@@ -89,9 +96,11 @@ admin_new(struct event_base *base, const char *path, offload_t *offload,
     a->offload = offload;
     a->host = *host;
     a->router = router_new();
+    a->settings = database_settings(host->conf(host->data));
+    a->database = database_new(base);
     a->http = evhttp_new(base);
 
-    if (a->http == NULL) {
+    if (a->http == NULL || a->database == NULL) {
         admin_free(a);
         return NULL;
     }
@@ -133,6 +142,8 @@ admin_free(admin_t *a)
         a->http = NULL;
     }
 
+    database_free(a->database);
+    database_settings_put(a->settings);
     router_free(a->router);
     free(a);
 }
@@ -142,6 +153,9 @@ void
 admin_reload(admin_t *a)
 {
     admin_limits(a);
+
+    database_settings_put(a->settings);
+    a->settings = database_settings(a->host.conf(a->host.data));
 }
 
 
@@ -330,6 +344,9 @@ admin_request_new(admin_t *a, struct evhttp_request *req)
     r->admin = a;
     r->req = req;
     r->arena = arena_new();
+    r->version = -1;
+    r->settings = a->settings;
+    database_settings_get(r->settings);
     r->generation = a->host.active(a->host.data);
 
     if (r->generation != NULL) {
@@ -574,6 +591,11 @@ admin_type_is(const admin_request_t *r, const char *type)
 static void
 admin_start(admin_request_t *r)
 {
+    if (r->settings->used && r->route->database != NULL) {
+        admin_database(r, r->route->database);
+        return;
+    }
+
     if (r->body_len > ADMIN_BODY_LARGE && r->route->kind != ROUTER_OTHER) {
         admin_offload(r, r->route->handler);
         return;
@@ -597,6 +619,121 @@ admin_offload(admin_request_t *r, admin_handler_pt handler)
     r->job.data = r;
 
     offload_run(r->admin->offload, &r->job);
+}
+
+
+void
+admin_database(admin_request_t *r, admin_database_pt handler)
+{
+    double           max;
+    admin_t         *a;
+    struct timeval   tv;
+
+    a = r->admin;
+    r->suspended = 1;
+    r->asker = handler;
+    r->database.run = admin_query;
+    r->database.done = admin_queried;
+    r->database.data = r;
+    r->database.settings = r->settings;
+
+    max = conf_num(a->host.conf(a->host.data), "pg_max_concurrent_queries");
+
+    tv.tv_sec = (time_t) r->settings->pg.timeout;
+    tv.tv_usec = (suseconds_t) ((r->settings->pg.timeout - tv.tv_sec) * 1e6);
+
+    r->timer = evtimer_new(a->base, admin_late, r);
+
+    if (r->timer == NULL || evtimer_add(r->timer, &tv) == -1
+        || database_run(a->database, &r->database,
+                        (max >= 1) ? (unsigned) max : 0) == -1)
+    {
+        admin_message(r, 503, "too many requests wait for the database");
+        admin_reply(r);
+    }
+}
+
+
+/* in the thread; what was tried in vain leaves no trace */
+static void
+admin_query(void *data, database_link_t *link)
+{
+    int               i;
+    dao_t             d;
+    admin_request_t  *r = data;
+
+    for (i = 0; i < ADMIN_TRIES; i++) {
+
+        if (dao_init(&d, r->arena, link, r->settings) == DAO_FAILED) {
+            admin_message(r, d.error.status, d.error.message);
+            return;
+        }
+
+        r->asker(r, &d);
+        dao_release(&d);
+
+        if (!d.error.again) {
+            break;
+        }
+    }
+
+    if (d.wrote && r->status < 300) {
+        r->wrote = 1;
+        r->version = dao_version(&d);
+    }
+}
+
+
+static void
+admin_queried(void *data)
+{
+    admin_request_t  *r = data;
+
+    admin_reply(r);
+}
+
+
+/* the thread has the request still: it gets its answer without it */
+static void
+admin_late(evutil_socket_t fd, short what, void *data)
+{
+    struct evbuffer   *body;
+    admin_request_t   *r = data;
+    struct evkeyvalq  *out;
+
+    static const char  text[] =
+        "{\"message\":\"the database could not do it in time\"}";
+
+    (void) fd;
+    (void) what;
+
+    if (r->req == NULL) {
+        return;
+    }
+
+    out = evhttp_request_get_output_headers(r->req);
+    (void) evhttp_add_header(out, "Content-Type", ADMIN_JSON);
+    (void) evhttp_add_header(out, "Access-Control-Allow-Origin", "*");
+
+    if (r->admin->server) {
+        (void) evhttp_add_header(out, "Server", "kong/" KONG_VERSION);
+    }
+
+    body = evbuffer_new();
+
+    if (body != NULL) {
+        (void) evbuffer_add_reference(body, text, sizeof(text) - 1, NULL,
+                                      NULL);
+    }
+
+    evhttp_connection_set_closecb(evhttp_request_get_connection(r->req),
+                                  NULL, NULL);
+    evhttp_send_reply(r->req, 503, NULL, body);
+    r->req = NULL;
+
+    if (body != NULL) {
+        evbuffer_free(body);
+    }
 }
 
 
@@ -779,6 +916,11 @@ admin_send(admin_request_t *r)
 static void
 admin_request_free(admin_request_t *r)
 {
+    if (r->timer != NULL) {
+        event_free(r->timer);
+    }
+
+    database_settings_put(r->settings);
     generation_put(r->generation);
     arena_free(r->arena);
     free(r);

@@ -12,6 +12,7 @@
 #include <event2/http.h>
 
 #include "admin.h"
+#include "dao.h"
 
 
 #define ADMIN_GET      0x01
@@ -29,6 +30,7 @@ typedef struct admin_request_s  admin_request_t;
 typedef struct admin_route_s    admin_route_t;
 
 typedef void (*admin_handler_pt)(admin_request_t *r);
+typedef void (*admin_database_pt)(admin_request_t *r, dao_t *d);
 
 typedef struct {
     const char  *data;
@@ -55,6 +57,20 @@ struct admin_request_s {
 
     generation_t          *generation;   /* what was served; may be NULL */
 
+    /* of the database mode */
+    database_settings_t   *settings;
+    database_job_t         database;
+    admin_database_pt      asker;        /* that its thread runs */
+    struct event          *timer;        /* of the answer */
+    const char            *plugin;       /* whose config a form has */
+    const char            *actor;        /* who asks, for the audit log */
+    char                   before[17];   /* hashes of what was written */
+    char                   after[17];
+    unsigned               wrote:1;
+    int64_t                version;      /* of the write; -1: not known */
+    admin_request_t       *next;         /* that waits for a generation */
+    admin_request_t      **prev;
+
     /* the answer */
     int                    status;
     const char            *type;
@@ -80,6 +96,8 @@ void admin_text(admin_request_t *r, int status, const char *type,
     const char *text, size_t len);
 void admin_message(admin_request_t *r, int status, const char *message);
 void admin_empty(admin_request_t *r, int status);
+/* runs the handler in a thread with a connection, then sends the answer */
+void admin_database(admin_request_t *r, admin_database_pt handler);
 /* runs the handler in the offload thread; the answer is sent after it */
 void admin_offload(admin_request_t *r, admin_handler_pt handler);
 /* sends what a suspended handler has filled in and ends the request */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "../model/json.h"
+#include "../model/uuid.h"
 #include "entities.h"
 #include "page.h"
 
@@ -25,8 +26,8 @@ static int page_tags(admin_request_t *r, page_t *p);
 static size_t page_start(const page_t *p, value_t *const *rows, size_t n);
 static unsigned page_shows(const page_t *p, const value_t *row);
 static unsigned page_tagged(const page_t *p, const value_t *row);
-static void page_next(admin_request_t *r, const page_t *p, value_t *body,
-    const char *id);
+static int page_offset_count(admin_request_t *r, page_t *p, const char *s);
+static int page_offset_token(admin_request_t *r, page_t *p, const char *s);
 static int page_by_custom_id(admin_request_t *r, page_t *p);
 static int page_newest_first(const void *one, const void *two);
 static char *page_encode(arena_t *a, const char *text, size_t len);
@@ -41,8 +42,10 @@ static const char  page_alphabet[] =
 int
 page_init(admin_request_t *r, page_t *p)
 {
-    memset(p, 0, sizeof(page_t));
     p->size = PAGE_SIZE;
+    p->after = NULL;
+    p->skip = 0;
+    p->n_tags = 0;
 
     if (page_size(r, p) == -1 || page_offset(r, p) == -1
         || page_tags(r, p) == -1)
@@ -88,15 +91,42 @@ page_size(admin_request_t *r, page_t *p)
 static int
 page_offset(admin_request_t *r, page_t *p)
 {
-    char        *text;
-    size_t       len;
-    value_t      v;
-    const char  *s, *err, *fault;
+    const char  *s;
 
     s = admin_arg(r, "offset");
+
     if (s == NULL) {
         return 0;
     }
+
+    return p->counted ? page_offset_count(r, p, s)
+                      : page_offset_token(r, p, s);
+}
+
+
+static int
+page_offset_count(admin_request_t *r, page_t *p, const char *s)
+{
+    if (*s != '\0' && strlen(s) < 10 && strspn(s, "0123456789") == strlen(s))
+    {
+        p->skip = strtoul(s, NULL, 10);
+        return 0;
+    }
+
+    entities_page_error(r, 7, "invalid offset",
+                        arena_printf(r->arena, "'%s' is not a valid offset: "
+                                     "must be a number", s));
+    return -1;
+}
+
+
+static int
+page_offset_token(admin_request_t *r, page_t *p, const char *s)
+{
+    char        *text;
+    size_t       len;
+    value_t      v, *n;
+    const char  *err, *fault;
 
     text = page_decode(r->arena, s, &len);
     fault = "bad base64 encoding";
@@ -104,8 +134,18 @@ page_offset(admin_request_t *r, page_t *p)
     if (text != NULL) {
         fault = "bad json encoding";
 
-        if (json_parse(r->arena, text, len, &v, &err) == 0) {
+        if (json_parse(r->arena, text, len, &v, &err) == 0
+            && value_cstr(value_at(&v, 0)) != NULL
+            && uuid_is_valid(value_at(&v, 0)->u.string, value_at(&v, 0)->len))
+        {
             p->after = value_cstr(value_at(&v, 0));
+            n = value_at(&v, 1);
+
+            if (n != NULL && n->kind == VALUE_NUMBER && n->u.number >= 0
+                && n->u.number < 1e9)
+            {
+                p->skip = (size_t) n->u.number;
+            }
         }
     }
 
@@ -298,14 +338,16 @@ page_tagged(const page_t *p, const value_t *row)
 }
 
 
-static void
+void
 page_next(admin_request_t *r, const page_t *p, value_t *body, const char *id)
 {
     char        *text, *token, *next;
     const char  *tags, *size;
 
-    text = arena_printf(r->arena, "[\"%s\"]", id);
-    token = page_encode(r->arena, text, strlen(text));
+    text = p->paired ? arena_printf(r->arena, "[\"%s\",%zu]", id, p->skip)
+                     : arena_printf(r->arena, "[\"%s\"]", id);
+    token = p->counted ? arena_printf(r->arena, "%zu", p->skip + p->size)
+                       : page_encode(r->arena, text, strlen(text));
 
     next = arena_printf(r->arena, "%s?offset=%s", r->path, token);
 

@@ -45,11 +45,13 @@ static const admin_route_t  router_fixed[] = {
       .handler = node_plugins },
     { .pattern = "/robots.txt", .methods = ADMIN_GET,
       .handler = node_robots },
-    { .pattern = "/tags", .methods = ADMIN_GET, .handler = entities_tags },
+    { .pattern = "/tags", .methods = ADMIN_GET, .handler = entities_tags,
+      .database = crud_tags },
     { .pattern = "/tags/{tags}", .methods = ADMIN_GET,
-      .handler = entities_tags },
+      .handler = entities_tags, .database = crud_tags },
     { .pattern = "/upstreams/{upstreams}/targets/all", .methods = ADMIN_GET,
-      .handler = entities_handle, .kind = ROUTER_CHILDREN },
+      .handler = entities_handle, .database = crud_handle,
+      .kind = ROUTER_CHILDREN },
     { .pattern = NULL }
 };
 
@@ -216,6 +218,7 @@ router_add_entity(router_t *rt, const schema_t *s)
     if (s->admin_path != NULL) {
         memset(&route, 0, sizeof(route));
         route.handler = entities_handle;
+        route.database = crud_handle;
         route.schema = s;
 
         route.kind = ROUTER_LIST;
@@ -261,6 +264,7 @@ router_add_children(router_t *rt, const schema_t *parent)
 
             memset(&route, 0, sizeof(route));
             route.handler = entities_handle;
+            route.database = crud_handle;
             route.schema = s;
             route.parent = parent;
             route.foreign = f;
@@ -296,6 +300,7 @@ router_add_parents(router_t *rt, const schema_t *s)
 
         memset(&route, 0, sizeof(route));
         route.handler = entities_handle;
+        route.database = crud_handle;
         route.kind = ROUTER_PARENT;
         route.methods = ROUTER_ENTITY;
         route.schema = schema_find(f->foreign);

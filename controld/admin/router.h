@@ -25,7 +25,8 @@ typedef enum {
 struct admin_route_s {
     const char       *pattern;   /* "/services/{services}/routes" */
     unsigned          methods;   /* without HEAD and OPTIONS */
-    admin_handler_pt  handler;
+    admin_handler_pt  handler;   /* NULL: in the database mode only */
+    admin_database_pt database;  /* instead, in the database mode */
     unsigned          flags;
 
     router_kind_t     kind;
@@ -54,5 +55,7 @@ void node_robots(admin_request_t *r);
 void config_handle(admin_request_t *r);
 void entities_handle(admin_request_t *r);
 void entities_tags(admin_request_t *r);
+void crud_handle(admin_request_t *r, dao_t *d);
+void crud_tags(admin_request_t *r, dao_t *d);
 
 #endif

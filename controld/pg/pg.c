@@ -13,8 +13,9 @@
 #include "pg.h"
 
 
-#define PG_ARGS_MAX  16
+#define PG_ARGS_MAX  64
 #define PG_GRACE     1.0                 /* the server's own deadline first */
+#define PG_LOOK      0.2                 /* between looks at a stop flag */
 
 
 struct pg_s {
@@ -25,6 +26,8 @@ struct pg_s {
     const char           *schema;
     const char           *error;
     char                  sqlstate[6];
+    char                  constraint[64];
+    char                  table[64];
 };
 
 
@@ -32,10 +35,15 @@ static int pg_open_host(pg_t *pg, size_t host, unsigned flags);
 static int pg_connect(pg_t *pg, double deadline);
 static int pg_session(pg_t *pg);
 static int pg_check_primary(pg_t *pg);
+static int pg_send_format(PGconn *conn, const char *sql,
+    const pg_arg_t *args, size_t n, int format);
+static PGresult *pg_query_format(pg_t *pg, const char *sql,
+    const pg_arg_t *args, size_t n, int format);
 static PGresult *pg_results(pg_t *pg);
 static int pg_flush(pg_t *pg, double deadline);
 static PGresult *pg_next(pg_t *pg, double deadline);
 static void pg_failed(pg_t *pg, const PGresult *res);
+static void pg_name(const PGresult *res, int code, char *out, size_t size);
 static int pg_wait(pg_t *pg, short events, double deadline);
 static void pg_ignore_notice(void *arg, const PGresult *res);
 static double pg_now(void);
@@ -240,6 +248,14 @@ pg_close(pg_t *pg)
 int
 pg_send(PGconn *conn, const char *sql, const pg_arg_t *args, size_t n)
 {
+    return pg_send_format(conn, sql, args, n, 0);
+}
+
+
+static int
+pg_send_format(PGconn *conn, const char *sql, const pg_arg_t *args, size_t n,
+    int format)
+{
     Oid          types[PG_ARGS_MAX];
     size_t       i;
     const char  *values[PG_ARGS_MAX];
@@ -253,7 +269,8 @@ pg_send(PGconn *conn, const char *sql, const pg_arg_t *args, size_t n)
         values[i] = args[i].text;
     }
 
-    return PQsendQueryParams(conn, sql, (int) n, types, values, NULL, NULL, 0)
+    return PQsendQueryParams(conn, sql, (int) n, types, values, NULL, NULL,
+                             format)
            ? 0 : -1;
 }
 
@@ -261,13 +278,30 @@ pg_send(PGconn *conn, const char *sql, const pg_arg_t *args, size_t n)
 PGresult *
 pg_query(pg_t *pg, const char *sql, const pg_arg_t *args, size_t n)
 {
+    return pg_query_format(pg, sql, args, n, 0);
+}
+
+
+PGresult *
+pg_query_binary(pg_t *pg, const char *sql, const pg_arg_t *args, size_t n)
+{
+    return pg_query_format(pg, sql, args, n, 1);
+}
+
+
+static PGresult *
+pg_query_format(pg_t *pg, const char *sql, const pg_arg_t *args, size_t n,
+    int format)
+{
     pg->sqlstate[0] = '\0';
+    pg->constraint[0] = '\0';
+    pg->table[0] = '\0';
 
     if (pg->conn == NULL) {
         return NULL;                     /* the error is still the first */
     }
 
-    if (pg_send(pg->conn, sql, args, n) == -1) {
+    if (pg_send_format(pg->conn, sql, args, n, format) == -1) {
         pg_failed(pg, NULL);
         return NULL;
     }
@@ -445,6 +479,10 @@ pg_failed(pg_t *pg, const PGresult *res)
         strcpy(pg->sqlstate, state);
     }
 
+    pg_name(res, PG_DIAG_CONSTRAINT_NAME, pg->constraint,
+            sizeof(pg->constraint));
+    pg_name(res, PG_DIAG_TABLE_NAME, pg->table, sizeof(pg->table));
+
     if (text == NULL) {
         pg->error = pg_reason(pg->arena, pg->conn);
 
@@ -460,20 +498,67 @@ pg_failed(pg_t *pg, const PGresult *res)
 }
 
 
+static void
+pg_name(const PGresult *res, int code, char *out, size_t size)
+{
+    const char  *text;
+
+    text = res ? PQresultErrorField(res, code) : NULL;
+
+    if (text != NULL && strlen(text) < size) {
+        strcpy(out, text);
+    }
+}
+
+
+int
+pg_alive(pg_t *pg)
+{
+    struct pollfd  fd;
+
+    if (pg->conn == NULL) {
+        return 0;
+    }
+
+    fd.fd = PQsocket(pg->conn);
+    fd.events = POLLIN;
+
+    /* what a server says unasked is its farewell, or a notice */
+
+    if (poll(&fd, 1, 0) > 0 && !PQconsumeInput(pg->conn)) {
+        return 0;
+    }
+
+    return PQstatus(pg->conn) == CONNECTION_OK
+           && PQtransactionStatus(pg->conn) == PQTRANS_IDLE;
+}
+
+
 static int
 pg_wait(pg_t *pg, short events, double deadline)
 {
     int            n;
     double         left;
+    const int     *stop;
     struct pollfd  fd;
+
+    stop = pg->settings->stop;
 
     for ( ;; ) {
         left = deadline - pg_now();
+
+        if (stop != NULL && __atomic_load_n(stop, __ATOMIC_RELAXED)) {
+            left = 0;
+        }
 
         if (left <= 0) {
             pg->error = "timeout";
             pg_close(pg);
             return -1;
+        }
+
+        if (stop != NULL && left > PG_LOOK) {
+            left = PG_LOOK;
         }
 
         fd.fd = PQsocket(pg->conn);
@@ -535,6 +620,20 @@ const char *
 pg_error(const pg_t *pg)
 {
     return pg->error ? pg->error : "unknown error";
+}
+
+
+const char *
+pg_constraint(const pg_t *pg)
+{
+    return pg->constraint;
+}
+
+
+const char *
+pg_table(const pg_t *pg)
+{
+    return pg->table;
 }
 
 

@@ -27,7 +27,11 @@
 #define PG_TYPE_INT8       20
 #define PG_TYPE_TEXT       25
 #define PG_TYPE_TEXTS    1009            /* text[] */
+#define PG_TYPE_FLOAT8    701
 #define PG_TYPE_UUID     2950
+#define PG_TYPE_UUIDS    2951            /* uuid[] */
+#define PG_TYPE_JSONB    3802
+#define PG_TYPE_JSONBS   3807            /* jsonb[] */
 
 #define PG_WRITABLE   0x01               /* a primary, not a replica */
 
@@ -46,6 +50,7 @@ typedef struct {
     const char   *sslmode;
     const char   *sslrootcert;   /* NULL: none needed */
     double        timeout;       /* seconds: connecting, and a statement */
+    const int    *stop;          /* not NULL: waiting ends once it is set */
     unsigned      replica:1;     /* pg_ro_* */
 } pg_settings_t;
 
@@ -98,6 +103,9 @@ void pg_close(pg_t *pg);                         /* NULL is fine */
 
 /* the caller clears it; NULL after an error */
 PGresult *pg_query(pg_t *pg, const char *sql, const pg_arg_t *args, size_t n);
+/* the same; the answer's values are binary */
+PGresult *pg_query_binary(pg_t *pg, const char *sql, const pg_arg_t *args,
+    size_t n);
 /* the number of rows that a statement changed or gave, or -1 */
 long pg_run(pg_t *pg, const char *sql, const pg_arg_t *args, size_t n);
 /* several statements, without parameters; 0 or -1 */
@@ -105,6 +113,11 @@ int pg_script(pg_t *pg, const char *sql);
 
 const char *pg_error(const pg_t *pg);
 const char *pg_sqlstate(const pg_t *pg);         /* "" when there is none */
+/* what the last error was about; "" when it was not told */
+const char *pg_constraint(const pg_t *pg);
+const char *pg_table(const pg_t *pg);
+/* whether a connection that was idle still stands; never waits */
+int pg_alive(pg_t *pg);
 const char *pg_schema(const pg_t *pg);
 const char *pg_database(const pg_t *pg);
 int pg_version(const pg_t *pg);                  /* 150020 */
