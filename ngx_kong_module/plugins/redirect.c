@@ -101,13 +101,19 @@ redirect_location(ngx_http_request_t *r, redirect_conf_t *conf,
 {
     u_char               *p;
     ngx_str_t             args;
+    kong_str_t            path, base;
     ngx_http_kong_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_kong_module);
     args = ctx->has_args ? ctx->args : r->args;
 
-    p = ngx_pnalloc(r->pool, conf->head.len + ctx->path.len + 1 + args.len
-                             + conf->tail.len);
+    base.data = "/";
+    base.len = 1;
+    path.data = (const char *) ctx->path.data;
+    path.len = ctx->path.len;
+
+    p = ngx_pnalloc(r->pool, conf->head.len + kong_path_upstream_max(base, path)
+                             + 1 + args.len + conf->tail.len);
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -115,7 +121,7 @@ redirect_location(ngx_http_request_t *r, redirect_conf_t *conf,
     location->data = p;
 
     p = ngx_cpymem(p, conf->head.data, conf->head.len);
-    p = ngx_cpymem(p, ctx->path.data, ctx->path.len);
+    p += kong_path_upstream(base, path, 0, 0, 0, (char *) p);
 
     if (args.len != 0) {
         *p++ = '?';
