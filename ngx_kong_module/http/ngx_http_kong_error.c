@@ -25,6 +25,8 @@ typedef struct {
 
 static ngx_int_t ngx_http_kong_error_output(ngx_http_request_t *r,
     ngx_uint_t status, const char *text, ngx_uint_t type);
+static const char *ngx_http_kong_error_escape(ngx_http_request_t *r,
+    const char *text, ngx_uint_t type);
 static ngx_int_t ngx_http_kong_error_body(ngx_http_request_t *r,
     ngx_uint_t status, ngx_buf_t *b);
 static ngx_int_t ngx_http_kong_error_compact(ngx_http_request_t *r,
@@ -237,6 +239,11 @@ ngx_http_kong_error_output(ngx_http_request_t *r, ngx_uint_t status,
 
     ngx_http_kong_request_id(r, ctx);
 
+    text = ngx_http_kong_error_escape(r, text, type);
+    if (text == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     template = mcf->templates[type].len ? &mcf->templates[type]
                                         : &ngx_http_kong_error_templates[type];
 
@@ -256,6 +263,51 @@ ngx_http_kong_error_output(ngx_http_request_t *r, ngx_uint_t status,
     r->headers_out.content_type_lowcase = NULL;
 
     return ngx_http_kong_error_body(r, status, b);
+}
+
+
+/* a message may be a plugin's configuration, or name what a client sent */
+
+static const char *
+ngx_http_kong_error_escape(ngx_http_request_t *r, const char *text,
+    ngx_uint_t type)
+{
+    u_char     *p, *last;
+    size_t      len;
+    uintptr_t   more;
+
+    len = ngx_strlen(text);
+
+    switch (type) {
+
+    case NGX_KONG_TYPE_JSON:
+        more = ngx_escape_json(NULL, (u_char *) text, len);
+        break;
+
+    case NGX_KONG_TYPE_HTML:
+    case NGX_KONG_TYPE_XML:
+        more = ngx_escape_html(NULL, (u_char *) text, len);
+        break;
+
+    default:
+        return text;
+    }
+
+    if (more == 0) {
+        return text;
+    }
+
+    p = ngx_pnalloc(r->pool, len + more + 1);
+    if (p == NULL) {
+        return NULL;
+    }
+
+    last = (u_char *) ((type == NGX_KONG_TYPE_JSON)
+                       ? ngx_escape_json(p, (u_char *) text, len)
+                       : ngx_escape_html(p, (u_char *) text, len));
+    *last = '\0';
+
+    return (const char *) p;
 }
 
 

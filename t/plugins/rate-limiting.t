@@ -131,7 +131,9 @@ is(join(' ', grep { /ratelimit|retry/i } map { $_->[0] } @{ $a->headers }),
 $node->get('/text');
 $a = $node->get('/text');
 is($a->status, 420, 'error_code');
-like($a->body, qr/slow/, 'error_message');
+is($a->json->{message}, 'slow "down"', 'error_message, escaped');
+like($node->get('/text', headers => { Accept => 'text/html' })->body,
+     qr/slow &quot;down&quot;\./, 'in HTML, too');
 
 # --- who
 
