@@ -207,7 +207,8 @@ ip_restriction_refuse(ngx_http_request_t *r, ip_restriction_conf_t *conf)
     message = conf->message;
 
     if (message == NULL) {
-        len = sizeof("IP address not allowed: ") + r->connection->addr_text.len;
+        len = sizeof("IP address not allowed: ")
+              + r->connection->addr_text.len;
 
         text = ngx_pnalloc(r->pool, len);
         if (text == NULL) {

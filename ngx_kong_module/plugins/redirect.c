@@ -112,8 +112,9 @@ redirect_location(ngx_http_request_t *r, redirect_conf_t *conf,
     path.data = (const char *) ctx->path.data;
     path.len = ctx->path.len;
 
-    p = ngx_pnalloc(r->pool, conf->head.len + kong_path_upstream_max(base, path)
-                             + 1 + args.len + conf->tail.len);
+    p = ngx_pnalloc(r->pool, conf->head.len
+                             + kong_path_upstream_max(base, path) + 1
+                             + args.len + conf->tail.len);
     if (p == NULL) {
         return NGX_ERROR;
     }
