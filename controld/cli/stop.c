@@ -280,12 +280,24 @@ health_controld(cli_t *cli, const char *prefix)
                   "seconds", age->u.number);
     }
 
-    ok = value_path(status, "source.ok");
+    ok = value_path(status, "database.reachable");
     message = value_path(status, "source.message");
+
+    if (ok != NULL && ok->kind == VALUE_BOOL && !ok->u.boolean) {
+        cli_print("\nWARNING: the database is out of reach, the last "
+                  "configuration is served: %s",
+                  value_cstr(message) ? value_cstr(message) : "");
+        return;
+    }
+
+    ok = value_path(status, "source.ok");
 
     if (ok != NULL && ok->kind == VALUE_BOOL && !ok->u.boolean) {
         cli_print("\nWARNING: the configuration source is invalid, the "
                   "configuration before it is served: %s",
                   value_cstr(message) ? value_cstr(message) : "");
+
+    } else if (value_cstr(message) != NULL) {
+        cli_print("\nWARNING: %s", value_cstr(message));
     }
 }

@@ -443,22 +443,25 @@ postgres_reachable(source_t *s)
 void
 postgres_failed(source_t *s, const char *fmt, ...)
 {
+    char      text[sizeof(s->message)];
     va_list   args;
     unsigned  was;
 
-    was = s->reachable || !s->tried;
-    s->reachable = 0;
-    s->tried = 1;
-
     va_start(args, fmt);
-    (void) vsnprintf(s->message, sizeof(s->message), fmt, args);
+    (void) vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
 
-    if (!was) {
+    was = s->reachable || !s->tried;
+
+    if (!was && strcmp(text, s->message) == 0) {
         return;
     }
 
-    if (!s->host.quiet) {
+    s->reachable = 0;
+    s->tried = 1;
+    strcpy(s->message, text);
+
+    if (was && !s->host.quiet) {
         log_write(LOG_ERR, "the database is out of reach, what is served "
                   "stays: %s", s->message);
     }
