@@ -74,7 +74,8 @@ typedef struct {
     ngx_uint_t              error_default_type;
     ngx_flag_t              debug_header;
     ngx_msec_t              start_time;
-    struct ngx_http_kong_srv_conf_s  *balancer;   /* of kong_balancer's block */
+    struct ngx_http_kong_srv_conf_s  *balancer;  /* of kong_balancer's
+                                                     block */
 } ngx_http_kong_main_conf_t;
 
 typedef struct {
@@ -319,7 +320,6 @@ ngx_int_t ngx_http_kong_balancer_check(ngx_http_request_t *r,
 void ngx_http_kong_group_leave(ngx_http_kong_ctx_t *ctx);
 /* each second: what this worker's segments use is kept in the zone */
 void ngx_http_kong_group_tick(ngx_kong_map_t *map);
-
 
 
 /* endpoints/ */

@@ -100,8 +100,8 @@ void load_run(load_t *l);
 void generation_get(generation_t *g);
 void generation_put(generation_t *g);          /* NULL is fine */
 
-/* names in services and targets that must be resolved, each once, lower case; NULL-ended
- * array from `a` */
+/* names in services and targets that must be resolved, each once, lower
+ * case; NULL-ended array from `a` */
 const char *const *generation_hosts(arena_t *a, const generation_t *g,
     size_t *n);
 

@@ -318,7 +318,7 @@ postgres_promoted(pg_link_t *l, PGresult *res)
 }
 
 
-/* the statements of a reading, without a transaction: is there anything new? */
+/* the statements of a reading, without a transaction: is anything new? */
 static void
 postgres_poll(source_t *s)
 {
