@@ -20,7 +20,7 @@
 
 #define PG_LINKS        16               /* addresses tried in a round */
 #define PG_CONNECT      3000             /* ms, all that comes first too */
-#define PG_STATEMENT    3000             /* ms without a byte of answer */
+#define PG_STATEMENT    3000             /* ms without a byte */
 #define PG_PING         2000
 #define PG_TICK         1000
 #define PG_GRACE        200              /* ms for others after a primary */
