@@ -24,7 +24,7 @@
 #define PG_PING         2000
 #define PG_TICK         1000
 #define PG_GRACE        200              /* ms for others after a primary */
-#define PG_SEEK         3                /* ticks between looks for a primary */
+#define PG_SEEK         3                /* ticks between looks for one */
 #define PG_BACKOFF_MIN  50               /* ms */
 #define PG_BACKOFF_MAX  600
 
