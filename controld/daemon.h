@@ -23,4 +23,8 @@ int daemon_run(conf_t *conf);
  */
 int daemon_prepare(arena_t *a, conf_t *conf, const char **err);
 
+/* for `kong config db_export`: what the database of the settings holds */
+int daemon_export(arena_t *a, conf_t *conf, char **text, size_t *len,
+    const char **err);
+
 #endif

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <ares.h>
 
 #include "log.h"
 #include "daemon_private.h"
@@ -23,6 +24,7 @@ typedef struct {
 } database_t;
 
 
+static void database_changed(void *data);
 static int database_check(arena_t *a, conf_t *c, const char **err);
 static void database_ready(void *data);
 static void database_state(void *data);
@@ -49,7 +51,7 @@ daemon_database_load(arena_t *a, conf_t *c, const daemon_first_t *f,
     memset(&host, 0, sizeof(host));
     host.base = f->base;
     host.dns = f->dns;
-    host.dir = conf_path(c, "snapshots");
+    host.dir = f->dir;
     host.ready = database_ready;
     host.state = database_state;
     host.data = &d;
@@ -169,4 +171,69 @@ static void
 database_silent(const char *fmt, ...)
 {
     (void) fmt;
+}
+
+
+int
+daemon_export(arena_t *a, conf_t *c, char **text, size_t *len,
+    const char **err)
+{
+    int              rc;
+    size_t           i;
+    load_t          *l;
+    dns_conf_t       dc;
+    daemon_first_t   f;
+
+    rc = -1;
+    l = load_new();
+    memset(&f, 0, sizeof(f));
+    f.base = event_base_new();
+
+    (void) ares_library_init(ARES_LIB_INIT_ALL);
+
+    if (l == NULL || f.base == NULL) {
+        *err = "out of memory";
+        goto done;
+    }
+
+    daemon_dns_conf(a, c, &dc);
+    f.dns = dns_new(f.base, &dc, database_changed, NULL, err);
+
+    if (f.dns == NULL) {
+        goto done;
+    }
+
+    daemon_load_opts(l, c, conf_plugins(c));
+    l->compile = 0;
+    rc = daemon_database_load(a, c, &f, l, err);
+
+    for (i = 0; rc == 0 && i < l->n_broken; i++) {
+        log_write(LOG_WARN, "left out: %s: %s",
+                  compile_aside_name(a, &l->broken[i]),
+                  l->broken[i].reason);
+    }
+
+    if (rc == 0) {
+        *text = declarative_export(a, l->generation->config, len);
+    }
+
+done:
+
+    load_free(l);
+    dns_free(f.dns);
+
+    if (f.base != NULL) {
+        event_base_free(f.base);
+    }
+
+    ares_library_cleanup();
+
+    return rc;
+}
+
+
+static void
+database_changed(void *data)
+{
+    (void) data;
 }

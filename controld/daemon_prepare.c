@@ -162,6 +162,7 @@ prepare_database(prepare_t *p, uint32_t config, const char **err)
 
     f.base = p->base;
     f.dns = p->dns;
+    f.dir = conf_path(p->conf, "snapshots");
     daemon_load_opts(p->load, p->conf, conf_plugins(p->conf));
     p->load->number = store_next(p->store, KONG_SEGMENT_CONFIG);
 

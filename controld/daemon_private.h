@@ -130,6 +130,7 @@ void daemon_source_state(daemon_t *d, publisher_state_t *out);
 typedef struct {
     struct event_base   *base;
     dns_t               *dns;
+    const char          *dir;        /* of the fence; NULL: none */
 } daemon_first_t;
 
 int daemon_database_load(arena_t *a, conf_t *c, const daemon_first_t *f,

@@ -27,13 +27,11 @@ typedef struct {
 
 static int config_init(cli_t *cli);
 static int config_parse(cli_t *cli);
-static int config_db_import(cli_t *cli);
-static int config_db_export(cli_t *cli);
 
 
 static const config_command_t  config_commands[] = {
-    { "db_export", config_db_export },
-    { "db_import", config_db_import },
+    { "db_export", cli_db_export },
+    { "db_import", cli_db_import },
     { "init", config_init },
     { "parse", config_parse },
     { NULL, NULL }
@@ -289,24 +287,4 @@ config_parse(cli_t *cli)
     cli_print("parse successful");
 
     return 0;
-}
-
-
-static int
-config_db_import(cli_t *cli)
-{
-    (void) cli;
-
-    return cli_error("'kong config db_import' only works with a database.\n"
-                     "When using database=off, reload your declarative "
-                     "configuration\nusing the /config endpoint.");
-}
-
-
-static int
-config_db_export(cli_t *cli)
-{
-    (void) cli;
-
-    return cli_error("'kong config db_export' only works with a database.");
 }

@@ -73,6 +73,8 @@ int cli_supported(cli_t *cli, const conf_t *c);
 int cli_check(cli_t *cli);
 int cli_config(cli_t *cli);
 int cli_controld(cli_t *cli);
+int cli_db_export(cli_t *cli);
+int cli_db_import(cli_t *cli);
 int cli_drain(cli_t *cli);
 int cli_health(cli_t *cli);
 int cli_migrations(cli_t *cli);

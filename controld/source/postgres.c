@@ -60,7 +60,7 @@ postgres_open(const source_host_t *host, const conf_t *c, const char **err)
     }
 
     s->host = *host;
-    s->host.dir = strdup(host->dir);
+    s->host.dir = strdup(host->dir != NULL ? host->dir : "");
     s->arena = arena_new();
     s->version = -1;
     s->frequency = conf_num(c, "db_update_frequency");
@@ -405,6 +405,7 @@ postgres_state(const source_t *s, source_state_t *out)
     out->host = s->reachable ? s->main.name : "";
     out->role = !s->reachable ? ""
                 : s->identity.recovery ? "replica" : "primary";
+    out->version = (s->fence.system[0] != '\0') ? s->fence.version : -1;
 }
 
 

@@ -68,6 +68,10 @@ postgres_fence_load(source_t *s)
     char         path[4096];
     pg_fence_t   fence;
 
+    if (s->host.dir[0] == '\0') {
+        return;
+    }
+
     memset(&fence, 0, sizeof(fence));
 
     f = fopen(postgres_fence_path(path, sizeof(path), s, FENCE_FILE), "re");
@@ -96,6 +100,10 @@ postgres_fence_save(source_t *s)
     int          fd, len;
     char         path[4096], temp[4096], text[160];
     unsigned     failed;
+
+    if (s->host.dir[0] == '\0') {
+        return;
+    }
 
     len = snprintf(text, sizeof(text), "%s %" PRIu64 " %" PRIu64 " %" PRId64
                    " %" PRId64 "\n",

@@ -32,6 +32,7 @@ typedef struct {
     const char  *message;            /* why it is not read; "" when it is */
     const char  *host;               /* in use, "" when none is */
     const char  *role;               /* "primary", "replica" or "" */
+    int64_t      version;            /* of what is published; -1: none */
 } source_state_t;
 
 typedef struct {
