@@ -48,6 +48,7 @@ static int daemon_pid_write(const conf_t *c, const char **err);
 static void daemon_pid_remove(const conf_t *c);
 static const conf_t *daemon_conf(void *data);
 static generation_t *daemon_active(void *data);
+static void daemon_served(void *data, int64_t *version, uint32_t *number);
 
 
 static const daemon_signal_t  daemon_signals[DAEMON_SIGNALS] = {
@@ -204,6 +205,7 @@ daemon_open_admin(daemon_t *d, const char **err)
     host.conf = daemon_conf;
     host.active = daemon_active;
     host.post = daemon_post;
+    host.served = daemon_served;
     host.data = d;
 
     d->admin = admin_new(d->base, conf_path(d->conf, "sockets/admin.sock"),
@@ -491,6 +493,21 @@ daemon_active(void *data)
     daemon_t  *d = data;
 
     return d->active;
+}
+
+
+static void
+daemon_served(void *data, int64_t *version, uint32_t *number)
+{
+    daemon_t        *d = data;
+    source_state_t   state;
+
+    if (d->source != NULL) {
+        d->ops->state(d->source, &state);
+        *version = state.version;
+    }
+
+    *number = (d->active != NULL) ? d->active->number : 0;
 }
 
 

@@ -95,6 +95,7 @@ void
 daemon_source_done(daemon_t *d, apply_t *a, unsigned good)
 {
     d->ops->done(d->source, good || a->load->rc == LOAD_UNCHANGED);
+    admin_served(d->admin);
 }
 
 

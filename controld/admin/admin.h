@@ -33,6 +33,10 @@ typedef struct {
      * the load stays the caller's */
     int             (*post)(void *data, load_t *load, admin_posted_pt posted,
                             void *user);
+    /* the change counter of the database that is served (-1: there is none)
+     * and the generation that it is in; NULL: nobody knows */
+    void            (*served)(void *data, int64_t *version,
+                              uint32_t *number);
     void             *data;
 } admin_host_t;
 
@@ -44,5 +48,7 @@ admin_t *admin_new(struct event_base *base, const char *path,
 void admin_free(admin_t *a);
 /* the settings have changed */
 void admin_reload(admin_t *a);
+/* something new is served */
+void admin_served(admin_t *a);
 
 #endif

@@ -21,7 +21,7 @@
 #include "../cli/cli.h"
 #include "../log.h"
 #include "../model/json.h"
-#include "router.h"
+#include "generation.h"
 
 
 #define ADMIN_TIMEOUT       60             /* s, for the next byte */
@@ -47,6 +47,7 @@ struct admin_s {
     char                   *path;
     database_t             *database;
     database_settings_t    *settings;
+    waits_t                *waits;
     unsigned                server:1;      /* tokens of `headers` */
     unsigned                latency:1;
     unsigned                stopping:1;
@@ -71,6 +72,7 @@ static void admin_run(void *data);
 static void admin_ran(void *data);
 static void admin_query(void *data, database_link_t *link);
 static void admin_queried(void *data);
+static void admin_audit(admin_request_t *r);
 static void admin_late(evutil_socket_t fd, short what, void *data);
 static void admin_headers(admin_request_t *r);
 static const char *admin_origin(admin_request_t *r);
@@ -98,9 +100,10 @@ admin_new(struct event_base *base, const char *path, offload_t *offload,
     a->router = router_new();
     a->settings = database_settings(host->conf(host->data));
     a->database = database_new(base);
+    a->waits = waits_new(base, &a->host);
     a->http = evhttp_new(base);
 
-    if (a->http == NULL || a->database == NULL) {
+    if (a->http == NULL || a->database == NULL || a->waits == NULL) {
         admin_free(a);
         return NULL;
     }
@@ -143,6 +146,7 @@ admin_free(admin_t *a)
     }
 
     database_free(a->database);
+    waits_free(a->waits);
     database_settings_put(a->settings);
     router_free(a->router);
     free(a);
@@ -156,6 +160,15 @@ admin_reload(admin_t *a)
 
     database_settings_put(a->settings);
     a->settings = database_settings(a->host.conf(a->host.data));
+}
+
+
+void
+admin_served(admin_t *a)
+{
+    if (a != NULL) {
+        waits_check(a->waits);
+    }
 }
 
 
@@ -689,7 +702,38 @@ admin_queried(void *data)
 {
     admin_request_t  *r = data;
 
+    (void) evtimer_del(r->timer);
+
+    if (r->wrote) {
+        admin_audit(r);
+
+        if (waits_hold(r->admin->waits, r)) {
+            return;
+        }
+    }
+
     admin_reply(r);
+}
+
+
+/* who, what, and hashes of how it was and is */
+static void
+admin_audit(admin_request_t *r)
+{
+    static const char *const  names[] = {
+        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"
+    };
+
+    size_t  i;
+
+    for (i = 0; i < 5 && !(r->method & (1u << i)); i++) { /* void */ }
+
+    log_write(LOG_NOTICE, "audit: %s %s %s: %d, before %s, after %s, "
+              "version %lld", r->actor != NULL ? r->actor : "anonymous",
+              names[i], r->path, r->status,
+              r->before[0] != '\0' ? r->before : "none",
+              r->after[0] != '\0' ? r->after : "none",
+              (long long) r->version);
 }
 
 
@@ -833,6 +877,16 @@ admin_headers(admin_request_t *r)
                         (now.tv_sec - r->began.tv_sec) * 1000
                         + (now.tv_nsec - r->began.tv_nsec) / 1000000);
         (void) evhttp_add_header(out, "X-Kong-Admin-Latency", text);
+    }
+
+    if (r->number != 0) {
+        (void) snprintf(text, sizeof(text), "%u", r->number);
+        (void) evhttp_add_header(out, "X-Kong-Generation", text);
+    }
+
+    if (r->wrote && r->version >= 0) {
+        (void) snprintf(text, sizeof(text), "%lld", (long long) r->version);
+        (void) evhttp_add_header(out, "X-Kong-Source-Version", text);
     }
 
     (void) evhttp_add_header(out, "Access-Control-Allow-Origin",

@@ -69,7 +69,8 @@ struct admin_request_s {
     unsigned               wrote:1;
     int64_t                version;      /* of the write; -1: not known */
     admin_request_t       *next;         /* that waits for a generation */
-    admin_request_t      **prev;
+    int64_t                until;        /* ms; then it waits no longer */
+    uint32_t               number;       /* of that generation; 0: not known */
 
     /* the answer */
     int                    status;

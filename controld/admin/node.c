@@ -21,10 +21,7 @@ static void node_pids(admin_request_t *r, value_t *out);
 static void node_plugins_available(admin_request_t *r, value_t *out);
 static void node_plugins_used(admin_request_t *r, value_t *out);
 static unsigned node_enabled(const conf_t *c, const char *name);
-static const char *node_id(admin_request_t *r);
 static char *node_read(arena_t *a, const char *path);
-static void node_string(admin_request_t *r, value_t *o, const char *name,
-    const char *text);
 
 
 void
@@ -241,7 +238,7 @@ node_robots(admin_request_t *r)
 }
 
 
-static const char *
+const char *
 node_id(admin_request_t *r)
 {
     char                *text;
@@ -291,7 +288,7 @@ node_read(arena_t *a, const char *path)
 }
 
 
-static void
+void
 node_string(admin_request_t *r, value_t *o, const char *name,
     const char *text)
 {

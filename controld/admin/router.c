@@ -41,6 +41,8 @@ static const admin_route_t  router_fixed[] = {
       .handler = config_handle, .flags = ROUTER_YAML },
     { .pattern = "/endpoints", .methods = ADMIN_GET,
       .handler = node_endpoints },
+    { .pattern = "/generation", .methods = ADMIN_GET,
+      .handler = generation_handle },
     { .pattern = "/plugins/enabled", .methods = ADMIN_GET,
       .handler = node_plugins },
     { .pattern = "/robots.txt", .methods = ADMIN_GET,

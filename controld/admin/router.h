@@ -47,10 +47,16 @@ const char *router_allow(arena_t *a, const admin_route_t *route);
 /* all patterns, sorted by segment, as GET /endpoints shows them */
 void router_list(arena_t *a, const router_t *rt, value_t *out);
 
+/* node.c */
+const char *node_id(admin_request_t *r);
+void node_string(admin_request_t *r, value_t *o, const char *name,
+    const char *text);
+
 /* the handlers */
 void node_root(admin_request_t *r);
 void node_endpoints(admin_request_t *r);
 void node_plugins(admin_request_t *r);
+void generation_handle(admin_request_t *r);
 void node_robots(admin_request_t *r);
 void config_handle(admin_request_t *r);
 void entities_handle(admin_request_t *r);
