@@ -559,6 +559,9 @@ ngx_http_kong_balancer_next(ngx_http_kong_peer_t *kp)
 
     ngx_http_kong_balancer_set_key(kp);
 
+    /* the status is that of the try before, should this one not connect */
+    kp->request->upstream->headers_in.status_n = 0;
+
     return ngx_http_kong_balancer_rebuild(kp);
 }
 

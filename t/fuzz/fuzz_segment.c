@@ -15,6 +15,7 @@
 #include <xxhash.h>
 
 #include "controld/compile/route_section.h"
+#include "ngx_kong_module/snapshot/kong_balancer.h"
 #include "ngx_kong_module/snapshot/kong_match.h"
 
 
@@ -150,6 +151,9 @@ fuzz_regex(void *data, uint32_t index, const char *subject, size_t len)
 }
 
 
+static void fuzz_endpoints(const kong_segment_t *seg);
+
+
 static void
 fuzz_match(const kong_segment_t *seg)
 {
@@ -183,7 +187,58 @@ fuzz_match(const kong_segment_t *seg)
         }
     }
 
+    fuzz_endpoints(seg);
+}
+
+
+/* what a worker reads of an upstream */
+static void
+fuzz_endpoints(const kong_segment_t *seg)
+{
+    uint32_t                i, k;
+    volatile size_t         sink;
+    const kong_health_t    *h;
+    const kong_endpoint_t  *e;
+    const kong_balancer_t  *b;
+
     (void) kong_segment_endpoint(seg, 0);
+
+    for (i = 0; i < seg->sections[KONG_SECTION_ENDPOINTS].n; i++) {
+        e = &seg->endpoints[i];
+        b = kong_balancer(seg, e);
+        sink = kong_segment_str(seg, e->name).len;
+
+        for (k = 0; k < e->n; k++) {
+            sink = kong_segment_str(seg, seg->addresses[e->first + k].host)
+                   .len;
+        }
+
+        if (b == NULL) {
+            continue;
+        }
+
+        sink = kong_segment_str(seg, b->hash_name).len
+               + kong_segment_str(seg, b->cookie_path).len;
+        h = kong_balancer_health(seg, b);
+
+        if (h != NULL) {
+            sink = (size_t) kong_status_in(&h->passive.unhealthy, 999);
+        }
+
+        for (k = 0; k < b->n_sequence; k++) {
+            sink = seg->addresses[e->first + kong_balancer_table(seg,
+                                             b->sequence)[k]].port;
+        }
+
+        for (k = 0; b->n_ring != 0 && k < 64; k++) {
+            sink = seg->addresses[e->first
+                                  + (kong_balancer_table(seg, b->ring)
+                                     [kong_ring_find(seg, b, k * 0x04000001)]
+                                     & 0xffff)].port;
+        }
+    }
+
+    (void) sink;
 }
 
 

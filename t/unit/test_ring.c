@@ -133,6 +133,32 @@ find(made_t *m, const char *value)
 }
 
 
+/* every position against a walk down, one by one */
+static void
+walk(made_t *m)
+{
+    uint32_t   i, at, last;
+    uint32_t  *owner;
+
+    owner = calloc(m->b->slots, sizeof(uint32_t));
+    assert_non_null(owner);
+
+    for (i = 0; i < m->b->n_ring; i++) {
+        owner[m->table[i] >> 16] = i + 1;
+    }
+
+    for (i = 0; i < m->b->slots; i++) {
+        for (at = i, last = 0; last < m->b->slots && owner[at] == 0; last++) {
+            at = (at == 0) ? m->b->slots - 1 : at - 1;
+        }
+
+        assert_int_equal(kong_ring_find(&m->seg, m->b, i), owner[at] - 1);
+    }
+
+    free(owner);
+}
+
+
 static void
 test_ring(void **state)
 {
@@ -164,6 +190,7 @@ test_ring(void **state)
         }
 
         assert_int_equal(find(&m, ""), c->empty);
+        walk(&m);
         segment_buf_release(&m.buf);
     }
 }
@@ -280,6 +307,8 @@ test_sequence(void **state)
         { "a", 1, 700 }, { "b", 1, 200 }, { "c", 1, 100 }, { "d", 1, 0 }
     };
 
+    static const uint32_t  mixed[] = { 0, 0, 1, 0, 0, 2, 0, 1, 0, 0 };
+
     (void) state;
 
     memset(n, 0, sizeof(n));
@@ -290,6 +319,9 @@ test_sequence(void **state)
     assert_int_equal(n[1], 2);
     assert_int_equal(n[2], 1);
     assert_int_equal(n[3], 0);
+
+    /* evenly mixed */
+    assert_memory_equal(b.data, mixed, sizeof(mixed));
     bytes_release(&b);
 
     /* equal weights take turns */
