@@ -409,7 +409,11 @@ daemon_hup(evutil_socket_t number, short what, void *data)
                   strerror(errno));
     }
 
-    if (d->source != NULL) {
+    if ((d->source != NULL) != (daemon_is_database(d->conf) != 0)) {
+        log_write(LOG_ERR, "the setting 'database' takes effect with a "
+                  "restart");
+
+    } else if (d->source != NULL) {
         d->forced |= (forced != 0);
         daemon_source_reload(d, forced);
 

@@ -163,7 +163,9 @@ daemon_next(daemon_t *d)
         return;
     }
 
-    if (!d->wanted) {
+    if (!d->wanted
+        || (d->source != NULL) != (daemon_is_database(d->conf) != 0))
+    {
         return;
     }
 

@@ -21,7 +21,9 @@ daemon_keep_soon(daemon_t *d)
 {
     struct timeval  tv;
 
-    tv.tv_sec = DAEMON_KEEP;
+    /* a database gives the same ids again: its text is for the Admin API
+     * and the names of a node that starts without it */
+    tv.tv_sec = (d->source != NULL) ? DAEMON_KEEP_DATABASE : DAEMON_KEEP;
     tv.tv_usec = 0;
 
     (void) evtimer_add(d->quiet, &tv);

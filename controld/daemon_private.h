@@ -23,6 +23,7 @@
 #define DAEMON_SETTLE       5        /* ms to gather changes of addresses */
 #define DAEMON_RETRY        1000
 #define DAEMON_KEEP         1        /* s of quiet before a text is kept */
+#define DAEMON_KEEP_DATABASE  10
 
 
 typedef struct daemon_s  daemon_t;

@@ -16,6 +16,7 @@
 
 static void aside_close(aside_t *as, const value_t *row,
     const char *reason);
+static void aside_group(aside_t *as, const compile_aside_t *broken);
 static unsigned aside_observes(const value_t *name);
 static const plugin_schema_t *aside_schema(aside_t *as,
     const value_t *name);
@@ -52,8 +53,51 @@ aside_init(aside_t *as, arena_t *a, const config_t *c,
             && entity_flag(opts->broken[i].row, "enabled", 1))
         {
             aside_close(as, opts->broken[i].row, opts->broken[i].reason);
+
+        } else if (strcmp(opts->broken[i].entity, "acls") == 0) {
+            aside_group(as, &opts->broken[i]);
         }
     }
+}
+
+
+/* a group that is not known might be one that is denied: its consumer is */
+static void
+aside_group(aside_t *as, const compile_aside_t *broken)
+{
+    value_t  *row, *consumer;
+
+    consumer = value_get(broken->row, "consumer");
+
+    if (value_is_null(consumer)) {
+        return;
+    }
+
+    row = value_new(as->arena);
+    value_set_object(row);
+    value_set_string(value_put(as->arena, row, "name"), "acl", 3);
+    *value_put(as->arena, row, "consumer") = *consumer;
+
+    aside_close(as, row, broken->reason);
+}
+
+
+/* the service's host is such an upstream's name: it must not be taken for a
+ * name of the DNS */
+int
+aside_is_upstream(const aside_t *as, const value_t *name)
+{
+    size_t  i;
+
+    for (i = 0; i < as->n; i++) {
+        if (strcmp(as->list[i].entity, "upstreams") == 0
+            && value_equal(value_get(as->list[i].row, "name"), name))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

@@ -37,6 +37,8 @@ int aside_add(aside_t *as, const char *entity, const value_t *row,
 /* the same for row `i` of the plugins, which may close its scope */
 int aside_plugin(aside_t *as, const value_t *row, size_t i,
     const char *reason);
+/* whether an upstream of this name is set aside */
+int aside_is_upstream(const aside_t *as, const value_t *name);
 void aside_finish(const aside_t *as, const compile_opts_t *opts);
 
 /* what the module knows these instances by */

@@ -259,6 +259,12 @@ compile_upstream(compile_t *cc, const value_t *v, kong_service_t *s)
                              host->len);
 
     if (upstream == NULL) {
+
+        if (aside_is_upstream(&cc->aside, host)) {
+            cc->err = "its upstream is set aside";
+            return -1;
+        }
+
         return 0;
     }
 
