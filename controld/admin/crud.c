@@ -183,6 +183,7 @@ crud_page(admin_request_t *r, dao_t *d, const value_t *parent)
 static void
 crud_page_show(admin_request_t *r, dao_t *d, const page_t *p, value_t *rows)
 {
+    size_t                i;
     value_t               body;
     unsigned              more;
     const crud_special_t  *special;
@@ -198,6 +199,11 @@ crud_page_show(admin_request_t *r, dao_t *d, const page_t *p, value_t *rows)
     if (special->show != NULL && special->show(r, d, rows) == DAO_FAILED) {
         crud_fail(r, d);
         return;
+    }
+
+    for (i = 0; i < rows->len; i++) {
+        *value_at(rows, i) = *show_entity(r->arena, p->schema,
+                                          value_at(rows, i));
     }
 
     value_set_object(&body);
@@ -983,7 +989,8 @@ crud_show(admin_request_t *r, dao_t *d, int status, const value_t *row)
         return;
     }
 
-    admin_json(r, status, value_at(&rows, 0));
+    admin_json(r, status, show_entity(r->arena, r->route->schema,
+                                      value_at(&rows, 0)));
 }
 
 

@@ -471,7 +471,7 @@ entities_show(admin_request_t *r, const schema_t *s, value_t *row)
     config_table_t  *t;
 
     if (strcmp(s->name, "certificates") != 0) {
-        return row;
+        return show_entity(r->arena, s, row);
     }
 
     copy = value_new(r->arena);
@@ -541,23 +541,33 @@ entities_body(admin_request_t *r)
 }
 
 
+void
+entities_validate_only(admin_request_t *r)
+{
+    value_t  *entity;
+
+    entity = entities_body(r);
+
+    if (entity != NULL && entities_validate(r, entity, 0) == 0) {
+        admin_message(r, 200, "schema validation successful");
+    }
+}
+
+
 static int
 entities_validate(admin_request_t *r, value_t *entity, unsigned update)
 {
     value_t              errors;
-    const char          *flavor;
     schema_ctx_t         ctx;
     struct timespec      now;
-    const admin_host_t  *h;
-
-    h = admin_host(r->admin);
-    flavor = conf_str(h->conf(h->data), "router_flavor");
 
     (void) clock_gettime(CLOCK_REALTIME, &now);
 
     memset(&ctx, 0, sizeof(ctx));
     ctx.arena = r->arena;
-    ctx.router_flavor = flavor;
+    ctx.router_flavor = r->settings->router_flavor;
+    ctx.plugins = r->settings->plugins;
+    ctx.database = r->settings->used;
     ctx.now = (double) now.tv_sec + (double) (now.tv_nsec / 1000000) / 1e3;
     ctx.update = update;
 

@@ -9,6 +9,10 @@
 
 
 value_t *entities_show(admin_request_t *r, const schema_t *s, value_t *row);
+/* show.c */
+value_t *show_entity(arena_t *a, const schema_t *s, value_t *row);
+/* answers whether the body is a good entity of the route's schema */
+void entities_validate_only(admin_request_t *r);
 value_t *entities_scan(admin_request_t *r, const schema_t *s,
     const char *field, const admin_str_t *key);
 /* the fields of a form, typed by the schema; NULL when it was answered */

@@ -1,0 +1,481 @@
+/*
+ * schemas: the tables of the schemas as Kong's clients read them, and
+ * validation of an entity that is not written.
+ */
+
+#include <string.h>
+
+#include "../model/json.h"
+#include "entities.h"
+
+
+static void schemas_show(admin_request_t *r, const schema_t *s,
+    unsigned core);
+static const schema_t *schemas_vault(const char *name, size_t len);
+static void schemas_fields(arena_t *a, const field_t *f, value_t *out,
+    unsigned core);
+static void schemas_field(arena_t *a, const field_t *f, value_t *out,
+    unsigned core);
+static void schemas_flags(arena_t *a, const field_t *f, value_t *out);
+static void schemas_limits(arena_t *a, const field_t *f, value_t *out,
+    unsigned core);
+static void schemas_values(arena_t *a, const field_t *f, value_t *out);
+static void schemas_shorthands(arena_t *a, const shorthand_t *sh,
+    value_t *out);
+static void schemas_checks(arena_t *a, const schema_check_t *c,
+    value_t *out);
+static void schemas_conditional(arena_t *a, const schema_check_t *c,
+    value_t *out);
+static void schemas_text(arena_t *a, value_t *out, const char *name,
+    const char *text);
+static void schemas_json(arena_t *a, value_t *out, const char *name,
+    const char *text);
+static void schemas_texts(arena_t *a, value_t *out, const char *name,
+    const char *const *list);
+static void schemas_true(arena_t *a, value_t *out, const char *name,
+    unsigned flag);
+
+
+static const char *const  schemas_types[] = {
+    [FIELD_STRING] = "string", [FIELD_INTEGER] = "integer",
+    [FIELD_NUMBER] = "number", [FIELD_BOOLEAN] = "boolean",
+    [FIELD_ARRAY] = "array", [FIELD_SET] = "set", [FIELD_MAP] = "map",
+    [FIELD_RECORD] = "record", [FIELD_FOREIGN] = "foreign",
+    [FIELD_ANY] = "any"
+};
+
+
+/* GET /schemas/{name} */
+void
+schemas_entity(admin_request_t *r)
+{
+    size_t               i;
+    const admin_str_t   *name;
+
+    name = &r->segments[1];
+
+    for (i = 0; schema_entities[i] != NULL; i++) {
+        if (strlen(schema_entities[i]->name) == name->len
+            && memcmp(schema_entities[i]->name, name->data, name->len) == 0)
+        {
+            schemas_show(r, schema_entities[i], 1);
+            return;
+        }
+    }
+
+    admin_message(r, 404, arena_printf(r->arena, "No entity named '%s'",
+                                       name->data));
+}
+
+
+/* GET /schemas/plugins/{name}, /schemas/vaults/{name} */
+void
+schemas_sub(admin_request_t *r)
+{
+    const schema_t         *s;
+    const admin_str_t      *name;
+    const plugin_schema_t  *p;
+
+    name = &r->segments[2];
+
+    if (r->segments[1].data[0] == 'v') {
+        s = schemas_vault(name->data, name->len);
+
+        if (s == NULL) {
+            admin_message(r, 404, arena_printf(r->arena,
+                                               "No vault named '%s'",
+                                               name->data));
+            return;
+        }
+
+        schemas_show(r, s, 0);
+        return;
+    }
+
+    p = schema_plugin(name->data, name->len);
+
+    if (p == NULL || p->refused != NULL) {
+        admin_message(r, 404, arena_printf(r->arena, "No plugin named '%s'",
+                                           name->data));
+        return;
+    }
+
+    schemas_show(r, &p->schema, 0);
+}
+
+
+static const schema_t *
+schemas_vault(const char *name, size_t len)
+{
+    arena_t         *a;
+    value_t          entity;
+    const char      *field, *err;
+    schema_ctx_t     ctx;
+    const schema_t  *s, *sub;
+
+    a = arena_new();
+    memset(&ctx, 0, sizeof(ctx));
+    ctx.arena = a;
+    value_set_object(&entity);
+    value_set_string(value_put(a, &entity, "name"), name, len);
+
+    s = schema_find("vaults");
+    sub = s->subschema(&ctx, &entity, &field, &err);
+    arena_free(a);
+
+    return sub;
+}
+
+
+/* POST /schemas/{name}/validate */
+void
+schemas_validate(admin_request_t *r)
+{
+    admin_route_t   *route;
+    const schema_t  *s;
+
+    s = schema_find(r->segments[1].data);
+
+    if (s == NULL) {
+        admin_message(r, 404, arena_printf(r->arena, "No entity named '%s'",
+                                           r->segments[1].data));
+        return;
+    }
+
+    /* a body is read as that of the entity's own route */
+
+    route = arena_alloc(r->arena, sizeof(admin_route_t));
+    *route = *r->route;
+    route->schema = s;
+    r->route = route;
+    entities_validate_only(r);
+}
+
+
+static void
+schemas_show(admin_request_t *r, const schema_t *s, unsigned core)
+{
+    value_t  body, *list;
+
+    value_set_object(&body);
+    schemas_fields(r->arena, s->fields, value_put(r->arena, &body, "fields"),
+                   core);
+
+    list = value_put(r->arena, &body, "entity_checks");
+    value_set_array(list);
+    schemas_checks(r->arena, s->checks, list);
+
+    admin_json(r, 200, &body);
+}
+
+
+static void
+schemas_fields(arena_t *a, const field_t *f, value_t *out, unsigned core)
+{
+    value_t  *item;
+
+    value_set_array(out);
+
+    for ( /* void */ ; f != NULL && f->name != NULL; f++) {
+        item = value_append(a, out);
+        value_set_object(item);
+        schemas_field(a, f, value_put(a, item, f->name), core);
+    }
+}
+
+
+static void
+schemas_field(arena_t *a, const field_t *f, value_t *out, unsigned core)
+{
+    value_t  *list;
+
+    value_set_object(out);
+    schemas_text(a, out, "type", schemas_types[f->type]);
+
+    if (f->type == FIELD_FOREIGN) {
+        schemas_text(a, out, "reference", f->foreign);
+    }
+
+    schemas_flags(a, f, out);
+    schemas_values(a, f, out);
+    schemas_limits(a, f, out, core);
+
+    if (f->elements != NULL) {
+        schemas_field(a, f->elements,
+                      value_put(a, out, (f->type == FIELD_MAP) ? "values"
+                                                               : "elements"),
+                      core ? 2 : 0);
+    }
+
+    if (f->keys != NULL) {
+        schemas_field(a, f->keys, value_put(a, out, "keys"), core);
+    }
+
+    if (f->type == FIELD_RECORD && f->fields != NULL) {
+        schemas_fields(a, f->fields, value_put(a, out, "fields"), core);
+    }
+
+    if (f->shorthands != NULL) {
+        schemas_shorthands(a, f->shorthands,
+                           value_put(a, out, "shorthand_fields"));
+    }
+
+    if (f->checks != NULL) {
+        list = value_put(a, out, "entity_checks");
+        value_set_array(list);
+        schemas_checks(a, f->checks, list);
+    }
+}
+
+
+static void
+schemas_flags(arena_t *a, const field_t *f, value_t *out)
+{
+    schemas_true(a, out, "required", f->flags & F_REQUIRED);
+    schemas_true(a, out, "unique", f->flags & F_UNIQUE);
+    schemas_true(a, out, "auto", f->flags & F_AUTO);
+    schemas_true(a, out, "uuid", f->flags & F_UUID);
+    schemas_true(a, out, "timestamp", f->flags & F_TIMESTAMP);
+    schemas_true(a, out, "referenceable", f->flags & F_REFERENCEABLE);
+    schemas_true(a, out, "encrypted", f->flags & F_ENCRYPTED);
+    schemas_true(a, out, "immutable", f->flags & F_IMMUTABLE);
+    schemas_true(a, out, "is_regex", f->flags & F_REGEX);
+    schemas_true(a, out, "abstract", f->flags & F_ABSTRACT);
+
+    if (f->flags & F_CASCADE) {
+        schemas_text(a, out, "on_delete", "cascade");
+    }
+
+    if (f->flags & F_EQ_NULL) {
+        (void) value_put(a, out, "eq");
+    }
+}
+
+
+static void
+schemas_values(arena_t *a, const field_t *f, value_t *out)
+{
+    unsigned   i;
+    value_t   *list;
+
+    if (f->def != NULL) {
+        schemas_json(a, out, "default", f->def);
+    }
+
+    if (f->eq != NULL) {
+        schemas_json(a, out, "eq", f->eq);
+    }
+
+    schemas_texts(a, out, "one_of", f->one_of);
+    schemas_texts(a, out, "not_one_of", f->not_one_of);
+
+    if (f->n_one_of_num != 0) {
+        list = value_put(a, out, "one_of");
+        value_set_array(list);
+
+        for (i = 0; i < f->n_one_of_num; i++) {
+            value_set_number(value_append(a, list), f->one_of_num[i]);
+        }
+    }
+}
+
+
+/* core: 1 a field of an entity, 2 an element of one */
+static void
+schemas_limits(arena_t *a, const field_t *f, value_t *out, unsigned core)
+{
+    size_t    i;
+    value_t  *list, *item;
+
+    if (f->flags & F_BETWEEN) {
+        list = value_put(a, out, "between");
+        value_set_array(list);
+        value_set_number(value_append(a, list), f->min);
+        value_set_number(value_append(a, list), f->max);
+    }
+
+    if (f->flags & F_GT) {
+        value_set_number(value_put(a, out, "gt"), f->min);
+    }
+
+    if (f->flags & F_LEN_EQ) {
+        value_set_number(value_put(a, out, "len_eq"), f->len_min);
+
+    } else if (f->flags & F_LEN_MIN) {
+        value_set_number(value_put(a, out, "len_min"), f->len_min);
+
+    } else if (core != 0 && f->type == FIELD_STRING
+               && !(core == 2 && (f->flags & F_UUID)))
+    {
+        value_set_number(value_put(a, out, "len_min"), 1);
+    }
+
+    if (f->flags & F_LEN_MAX) {
+        value_set_number(value_put(a, out, "len_max"), f->len_max);
+    }
+
+    if (f->starts_with != NULL) {
+        schemas_text(a, out, "starts_with", f->starts_with);
+    }
+
+    if (f->match != NULL) {
+        schemas_text(a, out, "match", f->match);
+    }
+
+    schemas_texts(a, out, "match_any", f->match_any);
+
+    if (f->not_match != NULL) {
+        list = value_put(a, out, "match_none");
+        value_set_array(list);
+
+        for (i = 0; f->not_match[i] != NULL; i++) {
+            item = value_append(a, list);
+            value_set_object(item);
+            schemas_text(a, item, "pattern", f->not_match[i]);
+        }
+    }
+
+    if (f->contains != NULL) {
+        schemas_text(a, out, "contains", f->contains);
+    }
+
+    if (f->err != NULL) {
+        schemas_text(a, out, "err", f->err);
+    }
+}
+
+
+static void
+schemas_shorthands(arena_t *a, const shorthand_t *sh, value_t *out)
+{
+    value_t  *item, *v;
+
+    value_set_array(out);
+
+    for ( /* void */ ; sh->name != NULL; sh++) {
+        item = value_append(a, out);
+        value_set_object(item);
+        v = value_put(a, item, sh->name);
+        value_set_object(v);
+        schemas_text(a, v, "type", schemas_types[sh->type]);
+
+        if (sh->elements != NULL) {
+            schemas_field(a, sh->elements, value_put(a, v, "elements"), 0);
+        }
+
+        if (sh->replaced_by != NULL) {
+            item = value_put(a, v, "deprecation");
+            value_set_object(item);
+            schemas_text(a, item, "replaced_by", sh->replaced_by);
+        }
+    }
+}
+
+
+static void
+schemas_checks(arena_t *a, const schema_check_t *c, value_t *out)
+{
+    value_t  *item, *v;
+
+    static const char *const  names[] = {
+        [CHECK_AT_LEAST_ONE_OF] = "at_least_one_of",
+        [CHECK_ONLY_ONE_OF] = "only_one_of",
+        [CHECK_DISTINCT] = "distinct",
+        [CHECK_MUTUALLY_REQUIRED] = "mutually_required",
+        [CHECK_MUTUALLY_EXCLUSIVE] = "mutually_exclusive",
+        [CHECK_CONDITIONAL] = "conditional",
+        [CHECK_CUSTOM] = "custom_entity_check"
+    };
+
+    for ( /* void */ ; c != NULL && c->kind != 0; c++) {
+        item = value_append(a, out);
+        value_set_object(item);
+
+        if (c->kind == CHECK_CONDITIONAL) {
+            schemas_conditional(a, c, value_put(a, item, names[c->kind]));
+
+        } else if (c->kind == CHECK_CUSTOM) {
+            v = value_put(a, item, names[c->kind]);
+            value_set_object(v);
+            schemas_texts(a, v, "field_sources", c->fields);
+
+        } else {
+            schemas_texts(a, item, names[c->kind], c->fields);
+        }
+    }
+}
+
+
+static void
+schemas_conditional(arena_t *a, const schema_check_t *c, value_t *out)
+{
+    value_t  *v;
+
+    value_set_object(out);
+    schemas_text(a, out, "if_field", c->if_field);
+    schemas_text(a, out, "then_field", c->then_field);
+
+    v = value_put(a, out, "if_match");
+    value_set_object(v);
+    schemas_flags(a, c->if_match, v);
+    schemas_values(a, c->if_match, v);
+    schemas_limits(a, c->if_match, v, 0);
+
+    v = value_put(a, out, "then_match");
+    value_set_object(v);
+    schemas_flags(a, c->then_match, v);
+    schemas_values(a, c->then_match, v);
+    schemas_limits(a, c->then_match, v, 0);
+
+    if (c->then_err != NULL) {
+        schemas_text(a, out, "then_err", c->then_err);
+    }
+}
+
+
+static void
+schemas_text(arena_t *a, value_t *out, const char *name, const char *text)
+{
+    value_set_string(value_put(a, out, name), text, strlen(text));
+}
+
+
+/* JSON of a table; it is good */
+static void
+schemas_json(arena_t *a, value_t *out, const char *name, const char *text)
+{
+    value_t      v;
+    const char  *err;
+
+    if (json_parse(a, text, strlen(text), &v, &err) == 0) {
+        *value_put(a, out, name) = v;
+    }
+}
+
+
+static void
+schemas_texts(arena_t *a, value_t *out, const char *name,
+    const char *const *list)
+{
+    value_t  *v;
+
+    if (list == NULL) {
+        return;
+    }
+
+    v = value_put(a, out, name);
+    value_set_array(v);
+
+    for ( /* void */ ; *list != NULL; list++) {
+        value_set_string(value_append(a, v), *list, strlen(*list));
+    }
+}
+
+
+static void
+schemas_true(arena_t *a, value_t *out, const char *name, unsigned flag)
+{
+    if (flag) {
+        value_set_bool(value_put(a, out, name), true);
+    }
+}

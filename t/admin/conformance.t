@@ -1,0 +1,37 @@
+# The Admin API in database mode, as a real Kong answered: recorded
+# conversations, where the recordings are.
+
+use strict;
+use warnings;
+
+use KongNode;
+use KongPg;
+use KongTest;
+use Test::More;
+
+pg_skip();
+
+my $shared = shared_dir();
+plan_skip('the recordings are not beside this checkout')
+    if !defined $shared || !-f "$shared/conformance/admin.json";
+
+my $pg = pg_new();
+my ($rc, $out, $err) = run({ env => { $pg->env }, timeout => 60 },
+    build() . '/kong', 'migrations', 'bootstrap', '-q');
+is($rc, 0, 'bootstrapped') or diag($out . $err);
+
+my $node = node_start(env => { $pg->env });
+
+($rc, $out, $err) = run({ timeout => 300 },
+    'python3', "$shared/conformance/admin.py",
+    '--admin', "127.0.0.1:$node->{admin}",
+    "$shared/conformance/admin.json");
+
+my ($passed, $failed) = $out =~ /^(\d+) passed, (\d+) failed/m;
+
+is($failed, 0, 'steps that differ') or diag(substr($out, 0, 20000));
+cmp_ok($passed || 0, '>=', 194, 'steps that match');
+is($rc, 0, 'the exit code');
+diag($err) if $err ne '';
+
+finish();
