@@ -81,7 +81,7 @@ outage('stop', 6, sub {
     $pg->stop;
     ok(reachable(0, 4), 'stop: /status says so');
     is($node->admin('/status')->status, 200, 'stop: with 200');
-    like($node->status->{source}{message}, qr/connection/,
+    like($node->status->{source}{message}, qr/^127\.0\.0\.1:\d+: \w/,
          'stop: and why');
     my (undef, $out, $err) = $node->kong('health', '-p', $node->{prefix});
     like("$out$err", qr/database/, 'stop: kong health tells it');
