@@ -24,6 +24,8 @@ typedef struct {
     const config_t        *config;
     writer_t               w;
     ids_t                  ids;      /* of services */
+    const member_t        *parent;   /* the reference looked up last, ... */
+    uint32_t               service;  /* and what it led to */
     kong_service_t        *services;
     kong_route_t          *routes;
     uint32_t               n_plugins;
@@ -441,12 +443,27 @@ compile_chains(compile_t *cc)
 static int
 compile_route_service(compile_t *cc, const value_t *v, uint32_t *index)
 {
-    unsigned  dangling;
+    unsigned        dangling;
+    const value_t  *ref;
+
+    /* the routes nested in a service share one reference */
+
+    ref = value_get(v, "service");
+
+    if (ref != NULL && ref->kind == VALUE_OBJECT && ref->len != 0
+        && ref->u.members == cc->parent)
+    {
+        *index = cc->service;
+        return 0;
+    }
 
     dangling = 0;
     *index = ids_foreign(&cc->ids, v, "service", &dangling);
 
     if (!dangling) {
+        cc->parent = (ref != NULL && ref->kind == VALUE_OBJECT
+                      && ref->len != 0) ? ref->u.members : NULL;
+        cc->service = *index;
         return 0;
     }
 
