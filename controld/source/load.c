@@ -41,6 +41,8 @@ static generation_t *generation_new(config_t *c, uint32_t number);
 static void generation_sort(generation_t *g);
 static void generation_service(arena_t *a, const generation_t *g,
     const value_t *row, const char **names, size_t *n);
+static void generation_plugin(arena_t *a, const value_t *row,
+    const char **names, size_t *n);
 static void generation_target(arena_t *a, const value_t *row,
     const char **names, size_t *n);
 static const char *generation_lower(arena_t *a, const char *name,
@@ -603,13 +605,15 @@ generation_hosts(arena_t *a, const generation_t *g, size_t *n)
 {
     size_t           i, k, max;
     const char     **names;
-    config_table_t  *services, *targets;
+    config_table_t  *services, *targets, *plugins;
 
     services = config_table(g->config, "services");
     targets = config_table(g->config, "targets");
+    plugins = config_table(g->config, "plugins");
 
     max = (services != NULL ? services->n : 0)
-          + (targets != NULL ? targets->n : 0);
+          + (targets != NULL ? targets->n : 0)
+          + (plugins != NULL ? plugins->n : 0);
     *n = 0;
 
     if (max == 0) {
@@ -624,6 +628,10 @@ generation_hosts(arena_t *a, const generation_t *g, size_t *n)
 
     for (i = 0; targets != NULL && i < targets->n; i++) {
         generation_target(a, targets->rows[i], names, n);
+    }
+
+    for (i = 0; plugins != NULL && i < plugins->n; i++) {
+        generation_plugin(a, plugins->rows[i], names, n);
     }
 
     if (*n != 0) {
@@ -676,6 +684,28 @@ generation_target(arena_t *a, const value_t *row, const char **names,
         && host.kind == HOST_NAME)
     {
         names[(*n)++] = generation_lower(a, host.host, strlen(host.host));
+    }
+}
+
+
+/* servers that a plugin of the module connects to */
+static void
+generation_plugin(arena_t *a, const value_t *row, const char **names,
+    size_t *n)
+{
+    const char     *name;
+    const value_t  *host;
+
+    name = value_cstr(value_get(row, "name"));
+
+    if (name == NULL || strcmp(name, "ldap-auth") != 0) {
+        return;
+    }
+
+    host = value_get(value_get(row, "config"), "ldap_host");
+
+    if (value_cstr(host) != NULL && !generation_is_address(host->u.string)) {
+        names[(*n)++] = generation_lower(a, host->u.string, host->len);
     }
 }
 

@@ -8,6 +8,8 @@
 #include "kong_authorization.h"
 
 
+static int authorization_pair(const char *p, const char *last, uint8_t *buf,
+    kong_str_t *user, kong_str_t *password);
 static const char *authorization_scheme(const char *p, const char *last,
     const char *scheme);
 static const char *authorization_blanks(const char *p, const char *last);
@@ -44,8 +46,7 @@ int
 kong_basic(const char *value, size_t len, uint8_t *buf, kong_str_t *user,
     kong_str_t *password)
 {
-    ssize_t      n;
-    const char  *p, *last, *colon;
+    const char  *p, *last;
 
     last = value + len;
     p = authorization_scheme(value, last, "basic");
@@ -54,25 +55,31 @@ kong_basic(const char *value, size_t len, uint8_t *buf, kong_str_t *user,
         return 0;
     }
 
-    p = authorization_blanks(p, last);
-    n = kong_base64_decode(p, (size_t) (last - p), KONG_BASE64_STD, buf);
+    return authorization_pair(authorization_blanks(p, last), last, buf, user,
+                              password);
+}
 
-    if (n <= 0) {
+
+int
+kong_user_password(const char *value, size_t len, kong_str_t scheme,
+    uint8_t *buf, kong_str_t *user, kong_str_t *password)
+{
+    const char  *p, *start, *last;
+
+    last = value + len;
+    p = authorization_blanks(value, last);
+
+    if ((size_t) (last - p) < scheme.len
+        || strncasecmp(p, scheme.data, scheme.len) != 0)
+    {
         return 0;
     }
 
-    colon = memchr(buf, ':', (size_t) n);
+    start = p + scheme.len;
+    p = authorization_blanks(start, last);
 
-    if (colon == NULL || colon == (char *) buf) {
-        return 0;
-    }
-
-    user->data = (char *) buf;
-    user->len = (size_t) (colon - (char *) buf);
-    password->data = colon + 1;
-    password->len = (size_t) n - user->len - 1;
-
-    return 1;
+    return p != start && authorization_pair(p, last, buf, user, password)
+           && password->len != 0;
 }
 
 
@@ -178,6 +185,35 @@ kong_cookie(const char *value, size_t len, const char *name, size_t name_len,
     }
 
     return 0;
+}
+
+
+/* base64 of "user:password" */
+static int
+authorization_pair(const char *p, const char *last, uint8_t *buf,
+    kong_str_t *user, kong_str_t *password)
+{
+    ssize_t      n;
+    const char  *colon;
+
+    n = kong_base64_decode(p, (size_t) (last - p), KONG_BASE64_STD, buf);
+
+    if (n <= 0) {
+        return 0;
+    }
+
+    colon = memchr(buf, ':', (size_t) n);
+
+    if (colon == NULL || colon == (char *) buf) {
+        return 0;
+    }
+
+    user->data = (char *) buf;
+    user->len = (size_t) (colon - (char *) buf);
+    password->data = colon + 1;
+    password->len = (size_t) n - user->len - 1;
+
+    return 1;
 }
 
 

@@ -32,6 +32,11 @@ int kong_bearer(const char *value, size_t len, kong_str_t *token);
 int kong_basic(const char *value, size_t len, uint8_t *buf, kong_str_t *user,
     kong_str_t *password);
 
+/* the same with any scheme (in lower case, compared without regard to case),
+ * blanks behind it, and a password that is not empty */
+int kong_user_password(const char *value, size_t len, kong_str_t scheme,
+    uint8_t *buf, kong_str_t *user, kong_str_t *password);
+
 /* hmac username="u", algorithm="a", headers="h h", signature="s" */
 int kong_hmac(const char *value, size_t len, kong_hmac_t *hmac);
 

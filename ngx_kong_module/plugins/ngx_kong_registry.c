@@ -17,6 +17,7 @@ extern const ngx_kong_plugin_t  ngx_kong_hmac_auth;
 extern const ngx_kong_plugin_t  ngx_kong_ip_restriction;
 extern const ngx_kong_plugin_t  ngx_kong_jwt;
 extern const ngx_kong_plugin_t  ngx_kong_key_auth;
+extern const ngx_kong_plugin_t  ngx_kong_ldap_auth;
 extern const ngx_kong_plugin_t  ngx_kong_oauth2;
 extern const ngx_kong_plugin_t  ngx_kong_proxy_cache;
 extern const ngx_kong_plugin_t  ngx_kong_rate_limiting;
@@ -40,6 +41,7 @@ const ngx_kong_plugin_t *const  ngx_kong_plugins[] = {
     &ngx_kong_ip_restriction,
     &ngx_kong_jwt,
     &ngx_kong_key_auth,
+    &ngx_kong_ldap_auth,
     &ngx_kong_oauth2,
     &ngx_kong_proxy_cache,
     &ngx_kong_rate_limiting,

@@ -74,6 +74,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t     *buf;
     kong_str_t   one, two;
 
+    static const char  ldap[] = "ldap";
+    const kong_str_t   scheme = { ldap, sizeof(ldap) - 1 };
+
     value = malloc(size ? size : 1);
     buf = malloc(kong_base64_size(size));
 
@@ -85,6 +88,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
 
         if (kong_basic(value, size, buf, &one, &two)) {
+            fuzz_inside(&one, buf, kong_base64_size(size));
+            fuzz_inside(&two, buf, kong_base64_size(size));
+        }
+
+        if (kong_user_password(value, size, scheme, buf, &one, &two)) {
             fuzz_inside(&one, buf, kong_base64_size(size));
             fuzz_inside(&two, buf, kong_base64_size(size));
         }

@@ -53,6 +53,22 @@ static const case_t  basics[] = {
     { "Bearer YTpi", NULL, NULL },
 };
 
+/* of the scheme my.type */
+static const case_t  pairs[] = {
+    { "my.type YWxpY2U6d29uZGVyOmxhbmQ=", "alice", "wonder:land" },
+    { " MY.Type \t YTpi", "a", "b" },
+    { "my.typeYTpi", NULL, NULL },           /* no blank */
+    { "my.type YTo=", NULL, NULL },          /* no password */
+    { "my.type OmI=", NULL, NULL },          /* no user */
+    { "my.type YWI=", NULL, NULL },          /* no colon */
+    { "my.type %%%", NULL, NULL },
+    { "my.type ", NULL, NULL },
+    { "my.type", NULL, NULL },
+    { "myxtype YTpi", NULL, NULL },
+    { "my", NULL, NULL },
+    { "", NULL, NULL },
+};
+
 #define HMAC(u, a, h, s)                                                     \
     "username=\"" u "\", algorithm=\"" a "\", headers=\"" h                  \
     "\", signature=\"" s "\""
@@ -158,6 +174,26 @@ test_basic(void **state)
 
 
 static void
+test_pair(void **state)
+{
+    size_t             i;
+    uint8_t            buf[128];
+    kong_str_t         user, password;
+    static const char  scheme[] = "my.type";
+    const kong_str_t   type = { scheme, sizeof(scheme) - 1 };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        check(&pairs[i], kong_user_password(pairs[i].value,
+                                            strlen(pairs[i].value), type, buf,
+                                            &user, &password),
+              &user, &password);
+    }
+}
+
+
+static void
 test_hmac(void **state)
 {
     size_t       i;
@@ -210,6 +246,7 @@ main(void)
     static const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_bearer),
         cmocka_unit_test(test_basic),
+        cmocka_unit_test(test_pair),
         cmocka_unit_test(test_hmac),
         cmocka_unit_test(test_cookie),
     };

@@ -53,5 +53,6 @@ const plugin_schema_t  plugin_ldap_auth = {
         .fields = ldap_auth_fields
     },
     .priority = 1200,
-    .version = PLUGIN_VERSION
+    .version = PLUGIN_VERSION,
+    .implemented = 1
 };
