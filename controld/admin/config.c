@@ -55,6 +55,12 @@ static void config_timeout(evutil_socket_t fd, short what, void *data);
 void
 config_handle(admin_request_t *r)
 {
+    if (r->settings->used) {
+        admin_message(r, 400, "this endpoint is only available when Kong is "
+                      "configured to not use a database");
+        return;
+    }
+
     if (r->method == ADMIN_POST) {
         config_post(r);
         return;

@@ -21,6 +21,8 @@
 #include "../cli/cli.h"
 #include "../log.h"
 #include "../model/json.h"
+#include "auth.h"
+#include "debug.h"
 #include "generation.h"
 
 
@@ -48,6 +50,8 @@ struct admin_s {
     database_t             *database;
     database_settings_t    *settings;
     waits_t                *waits;
+    debug_t                *debug;
+    auth_t                 *auth;
     unsigned                server:1;      /* tokens of `headers` */
     unsigned                latency:1;
     unsigned                stopping:1;
@@ -101,12 +105,28 @@ admin_new(struct event_base *base, const char *path, offload_t *offload,
     a->settings = database_settings(host->conf(host->data));
     a->database = database_new(base);
     a->waits = waits_new(base, &a->host);
+    a->debug = debug_new(base, &a->host);
     a->http = evhttp_new(base);
 
-    if (a->http == NULL || a->database == NULL || a->waits == NULL) {
+    if (a->http == NULL || a->database == NULL || a->waits == NULL
+        || a->debug == NULL)
+    {
         admin_free(a);
         return NULL;
     }
+
+    /* who may ask is known before anybody can */
+
+    a->auth = auth_new(a->settings->arena, host->conf(host->data), err);
+
+    if (a->auth == NULL) {
+        log_write(LOG_ERR, "%s", *err);
+        *err = "the Admin API's tokens cannot be read";
+        admin_free(a);
+        return NULL;
+    }
+
+    auth_warn(a->auth, host->conf(host->data));
 
     evhttp_set_gencb(a->http, admin_accept, a);
     evhttp_set_timeout(a->http, ADMIN_TIMEOUT);
@@ -147,6 +167,8 @@ admin_free(admin_t *a)
 
     database_free(a->database);
     waits_free(a->waits);
+    debug_free(a->debug);
+    auth_free(a->auth);
     database_settings_put(a->settings);
     router_free(a->router);
     free(a);
@@ -156,10 +178,26 @@ admin_free(admin_t *a)
 void
 admin_reload(admin_t *a)
 {
+    auth_t        *auth;
+    const char    *err;
+    const conf_t  *c;
+
+    c = a->host.conf(a->host.data);
     admin_limits(a);
 
     database_settings_put(a->settings);
-    a->settings = database_settings(a->host.conf(a->host.data));
+    a->settings = database_settings(c);
+
+    auth = auth_new(a->settings->arena, c, &err);
+
+    if (auth == NULL) {
+        log_write(LOG_ERR, "the Admin API keeps its tokens: %s", err);
+        return;
+    }
+
+    auth_free(a->auth);
+    a->auth = auth;
+    auth_warn(auth, c);
 }
 
 
@@ -183,6 +221,13 @@ struct event_base *
 admin_base(const admin_t *a)
 {
     return a->base;
+}
+
+
+debug_t *
+admin_debug(const admin_t *a)
+{
+    return a->debug;
 }
 
 
@@ -509,6 +554,11 @@ admin_read_body(admin_request_t *r)
 static void
 admin_dispatch(admin_request_t *r)
 {
+    if (auth_check(r->admin->auth, r) == -1) {
+        admin_reply(r);
+        return;
+    }
+
     if (r->n_segments <= ADMIN_SEGMENTS_MAX) {
         r->route = router_find(r->admin->router, r->segments, r->n_segments);
     }

@@ -32,6 +32,8 @@ typedef struct admin_route_s    admin_route_t;
 typedef void (*admin_handler_pt)(admin_request_t *r);
 typedef void (*admin_database_pt)(admin_request_t *r, dao_t *d);
 
+typedef struct debug_s  debug_t;
+
 typedef struct {
     const char  *data;
     size_t       len;
@@ -90,6 +92,7 @@ const admin_host_t *admin_host(const admin_t *a);
 struct event_base *admin_base(const admin_t *a);
 const char *admin_prefix(const admin_t *a);
 const struct router_s *admin_router(const admin_t *a);
+debug_t *admin_debug(const admin_t *a);
 
 /* answers, for handlers */
 void admin_json(admin_request_t *r, int status, const value_t *body);

@@ -56,6 +56,10 @@ void node_string(admin_request_t *r, value_t *o, const char *name,
 void node_root(admin_request_t *r);
 void node_endpoints(admin_request_t *r);
 void node_plugins(admin_request_t *r);
+void debug_log_level(admin_request_t *r);
+void debug_cache(admin_request_t *r);
+void debug_timers(admin_request_t *r);
+void debug_clustering(admin_request_t *r);
 void generation_handle(admin_request_t *r);
 void node_robots(admin_request_t *r);
 void schemas_entity(admin_request_t *r);

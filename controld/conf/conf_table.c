@@ -71,6 +71,8 @@ const conf_setting_t  conf_settings[] = {
                       "127.0.0.1:8444 http2 ssl reuseport backlog=16384"),
     AX("admin_ssl_cert", "", FILE_TEXT),
     AX("admin_ssl_cert_key", "", CONF_SECRET|FILE_TEXT),
+    AX("admin_tokens", "", CONF_SECRET),
+    T("admin_tokens_file", "", CONF_PATH),
     B("allow_debug_header", "off"),
     B("anonymous_reports", "on"),
     B("client_ssl", "off"),

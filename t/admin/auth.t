@@ -1,0 +1,84 @@
+# Tokens and roles, the audit log, the warning of an open listener.
+
+use strict;
+use warnings;
+
+use KongNode;
+use KongPg;
+use KongTest;
+use Test::More;
+
+pg_skip();
+
+my $pg = pg_new();
+my ($rc, $out, $err) = run({ env => { $pg->env }, timeout => 60 },
+    build() . '/kong', 'migrations', 'bootstrap', '-q');
+is($rc, 0, 'bootstrapped') or diag($out . $err);
+
+my $dir = temp_dir('auth');
+my $file = spit("$dir/tokens", "# who may\n\nadmin file-token-0123456789 ci\n"
+                               . "metrics metrics-token-012345\n");
+chmod(0600, $file);
+
+my $node = node_start(env => {
+    $pg->env, KONG_ADMIN_TOKENS => 'read-only:reader-token-012345',
+    KONG_ADMIN_TOKENS_FILE => $file
+});
+
+sub call
+{
+    my ($token, $method, $path, $body) = @_;
+
+    return $node->admin($path, method => $method, headers => {
+        'Content-Type' => 'application/json',
+        defined $token ? (Authorization => "Bearer $token") : (),
+    }, defined $body ? (body => json_encode($body)) : ())->status;
+}
+
+is(call(undef, 'GET', '/services'), 401, 'no token');
+is(call('wrong-token-0123456789', 'GET', '/services'), 401, 'a wrong one');
+is(call('', 'GET', '/services'), 401, 'an empty one');
+is(call(undef, 'OPTIONS', '/services'), 204, 'what a browser asks first');
+
+my $reader = 'reader-token-012345';
+is(call($reader, 'GET', '/services'), 200, 'read-only: a read');
+is(call($reader, 'POST', '/services', { host => 'h' }), 403, 'no POST');
+is(call($reader, 'DELETE', '/services/x'), 403, 'no DELETE');
+is(call($reader, 'PUT', '/services/x', { host => 'h' }), 403, 'no PUT');
+is(call($reader, 'PATCH', '/services/x', { host => 'h' }), 403, 'no PATCH');
+
+my $metrics = 'metrics-token-012345';
+is(call($metrics, 'GET', '/'), 200, 'metrics: the node');
+is(call($metrics, 'GET', '/services'), 403, 'no entities');
+is(call($metrics, 'GET', '/key-auths'), 403, 'no credentials');
+
+my $admin = 'file-token-0123456789';
+is(call($admin, 'PUT', '/services/x', { host => 'h' }), 200, 'admin: PUT');
+is(call($admin, 'PATCH', '/services/x', { host => 'g' }), 200, 'PATCH');
+is(call($admin, 'DELETE', '/services/x'), 204, 'DELETE');
+
+my $log = slurp("$node->{prefix}/logs/controld.log");
+like($log, qr{audit: ci PUT /services/x: 200, before none, after [0-9a-f]{16}},
+     'the log: made');
+like($log, qr{audit: ci PATCH /services/x: 200, before [0-9a-f]{16}, },
+     'changed');
+like($log, qr{audit: ci DELETE /services/x: 204, before [0-9a-f]{16}, after none},
+     'gone');
+unlike($log, qr/token-0123/, 'no token in the log');
+unlike($log, qr/OPEN TO OTHERS/, 'nothing is open');
+unlike($node->admin('/', headers => { Authorization => "Bearer $admin" })
+       ->body, qr/token-0123/, 'no token in GET /');
+
+# a file with a fault changes nothing
+spit($file, "nobody x\n");
+$node->reload;
+is(call($admin, 'GET', '/services'), 200, 'the tokens before stay');
+
+spit($file, "admin other-token-0123456789 ops\n");
+chmod(0600, $file);
+$node->reload;
+ok(wait_until(5, sub { call($admin, 'GET', '/services') == 401 }),
+   'a token that was taken away');
+is(call('other-token-0123456789', 'GET', '/services'), 200, 'the new one');
+
+finish();
