@@ -10,7 +10,7 @@ use warnings;
 use Exporter 'import';
 use KongTest;
 
-our @EXPORT = qw(pg_skip pg_new);
+our @EXPORT = qw(pg_skip pg_new pg_at);
 
 my @SERVERS;
 my $HOOKED;
@@ -69,6 +69,16 @@ sub pg_new
     }
 
     return $self;
+}
+
+# a server that somebody else starts and ends: pg_at(dir => of its socket,
+# port =>)
+sub pg_at
+{
+    my (%o) = @_;
+
+    return bless { bin => $BIN, user => 'kong', database => 'kong', %o },
+                 __PACKAGE__;
 }
 
 # a streaming replica of this server, started
@@ -183,7 +193,9 @@ sub start
 sub ready
 {
     my ($self) = @_;
-    my ($rc) = run("$BIN/pg_isready", '-q', '-h', '127.0.0.1',
+    my $tcp = !exists $self->{settings}{listen_addresses};
+    my ($rc) = run("$BIN/pg_isready", '-q',
+                   '-h', $tcp ? '127.0.0.1' : $self->{dir},
                    '-p', $self->{port});
 
     return $rc == 0;
