@@ -238,7 +238,12 @@ export_scalar(export_t *e, const value_t *v)
             snprintf(buf, sizeof(buf), "%.0f", v->u.number);
 
         } else {
-            snprintf(buf, sizeof(buf), "%.17g", v->u.number);
+            /* the shortest text that reads back as the same number */
+            snprintf(buf, sizeof(buf), "%.15g", v->u.number);
+
+            if (strtod(buf, NULL) != v->u.number) {
+                snprintf(buf, sizeof(buf), "%.17g", v->u.number);
+            }
         }
 
         export_text(e, buf);
