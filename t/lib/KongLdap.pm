@@ -96,13 +96,17 @@ sub start
 
     $self->{pid} = spawn({ STDOUT => $self->{log} }, '/usr/sbin/slapd',
         '-f', "$self->{dir}/slapd.conf", '-d', 'stats', '-h',
-        "ldap://127.0.0.1:$self->{port} ldaps://127.0.0.1:$self->{tls}");
+        "ldap://127.0.0.1:$self->{port} ldaps://127.0.0.1:$self->{tls}"
+        . ($self->six ? " ldap://[::1]:$self->{port}" : ''));
 
     wait_until(20, sub {
         IO::Socket::INET->new(PeerAddr => '127.0.0.1',
                               PeerPort => $self->{tls})
     }) or die 'slapd: ' . (slurp($self->{log}) || '');
 }
+
+# whether it listens on ::1 too
+sub six { return (slurp('/proc/net/if_inet6') || '') =~ /^0{31}1 /m ? 1 : 0 }
 
 sub stop
 {

@@ -98,6 +98,8 @@ my %routes = (
     short => { keepalive => 300, cache_ttl => 0 },
     name => { ldap_host => 'DIR.test', cache_ttl => 0 },
     unknown => { ldap_host => 'none.invalid' },
+    ($ldap->six ? (six => { ldap_host => '::1' },
+                   'six-name' => { ldap_host => 'six.test' }) : ()),
     %tls,
     (map { ("$_-name" => { %{ $tls{$_} }, verify_ldap_host => $true,
                            ldap_host => 'dir.test', cache_ttl => 0 },
@@ -141,10 +143,11 @@ my $config = {
                      keyauth_credentials => [ { key => 'k' } ] } ]
 };
 
-my %node = (hosts => "127.0.0.1 dir.test other.test\n", config => $config,
-            workers => 1);
+my %node = (hosts => "127.0.0.1 dir.test other.test\n::1 six.test\n",
+            config => $config, workers => 1);
 my $node = node_start(%node, env => {
-    KONG_NGINX_MAIN_ENV => "SSL_CERT_FILE=$dir/cert.pem"
+    KONG_NGINX_MAIN_ENV => "SSL_CERT_FILE=$dir/cert.pem",
+    KONG_DNS_ORDER => 'LAST,SRV,A,AAAA,CNAME'
 });
 
 sub auth
@@ -351,6 +354,13 @@ ok(wait_until(5, sub { $ldap->count('UNBIND') && $ldap->count('closed') }),
 # --- names
 
 is(get('name', 'bob', 's3cret')->status, 200, 'ldap_host is a name');
+
+SKIP: {
+    skip('no IPv6 here', 2) if !$ldap->six;
+    is(get('six', 'bob', 's3cret')->status, 200, 'an IPv6 address');
+    is(get('six-name', 'bob', 's3cret')->status, 200, 'and by name');
+}
+
 fails(get('unknown', 'bob', 's3cret'), 'a name without an address');
 
 # --- TLS
@@ -437,6 +447,7 @@ is($c->answer->status, 200, 'pipelined: the second');
 # --- many at once
 
 $ldap->mark;
+my $harmed = 0;
 my @c = map { begin('uncached', "u$_", $_ % 2 ? "p$_" : 'bad') } 0 .. 63;
 my @status = map { $_->answer->status } @c;
 is("@status", join(' ', map { $_ % 2 ? 200 : 401 } 0 .. 63), '64 in parallel');
@@ -445,6 +456,19 @@ is(binds(), 64, 'each has its own');
                              . 'Authorization: ' . auth("u$_", "p$_")
                              . "\r\n\r\n"); $c[$_]->answer->status } 0 .. 63;
 is(scalar(grep { $_ != 200 } @status), 0, 'and once more');
+
+# some go at every point of their bind
+for my $round (1 .. 20) {
+    my $path = (qw(uncached ldaps-name starttls-name bytes))[$round % 4];
+
+    @c = map { begin($path, "u$_", "p$_") } 0 .. 15;
+    nap(rand(0.01));
+    $c[$_]->close for grep { $_ % 3 } 0 .. 15;
+    $harmed = grep { $_->answer->status != 200 } @c[grep { $_ % 3 == 0 } 0 .. 15];
+    last if $harmed;
+}
+
+is($harmed, 0, 'clients that go harm no others');
 
 # --- it goes, and comes back
 
