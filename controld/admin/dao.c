@@ -35,6 +35,7 @@ static void sql_where(dao_sql_t *q, dao_t *d, const schema_t *s,
     const dao_where_t *where, size_t n);
 static const char *dao_column(dao_sql_t *q, const field_t *f);
 static unsigned dao_where_good(const dao_where_t *where, size_t n);
+static unsigned dao_tag_good(const value_t *tag);
 static void dao_insert_sql(dao_sql_t *q, dao_t *d, const schema_t *s,
     const value_t *entity);
 static value_t *dao_expiry(dao_t *d, const value_t *entity,
@@ -232,12 +233,19 @@ dao_lock(dao_t *d, const schema_t *s, const char *id, value_t **row)
 int
 dao_page(dao_t *d, const schema_t *s, const dao_page_t *p, value_t *rows)
 {
+    size_t     i;
     dao_sql_t  q;
 
     value_set_array(rows);
 
     if (!dao_where_good(&p->where, p->where.field != NULL)) {
         return DAO_OK;
+    }
+
+    for (i = 0; p->tags != NULL && i < p->tags->len; i++) {
+        if (!dao_tag_good(value_at(p->tags, i))) {
+            return DAO_OK;
+        }
     }
 
     memset(&q, 0, sizeof(q));
@@ -559,6 +567,15 @@ dao_where_good(const dao_where_t *where, size_t n)
     }
 
     return 1;
+}
+
+
+static unsigned
+dao_tag_good(const value_t *tag)
+{
+    size_t  at;
+
+    return dao_text_good(tag->u.string, tag->len, &at);
 }
 
 

@@ -14,6 +14,7 @@
 static int dao_unique(dao_t *d, const schema_t *s, const value_t *entity);
 static int dao_unique_of(dao_t *d, const value_t *fields);
 static int dao_foreign(dao_t *d, const schema_t *s, const value_t *entity);
+static int dao_not_null(dao_t *d, const schema_t *s, const value_t *entity);
 static const char *dao_constraint(dao_t *d, const schema_t *s);
 static unsigned dao_names(const char *constraint, const char *field);
 
@@ -67,6 +68,10 @@ dao_failed(dao_t *d, const schema_t *s, const value_t *entity)
         return dao_foreign(d, s, entity);
     }
 
+    if (strcmp(state, "23502") == 0 && entity != NULL) {
+        return dao_not_null(d, s, entity);
+    }
+
     for (i = 0; state[0] != '\0' && busy[i].state != NULL; i++) {
         if (strncmp(state, busy[i].state, strlen(busy[i].state)) == 0) {
             log_write(LOG_ERR, "admin: the database: %s", pg_error(pg));
@@ -86,9 +91,7 @@ dao_failed(dao_t *d, const schema_t *s, const value_t *entity)
 
     /* a value that fits its schema and no column: too large, out of range */
 
-    if (entity != NULL
-        && (strncmp(state, "22", 2) == 0 || strncmp(state, "54", 2) == 0))
-    {
+    if (strncmp(state, "22", 2) == 0 || strncmp(state, "54", 2) == 0) {
         return dao_fail(d, 400, 2, "schema violation",
                         arena_printf(d->arena, "schema violation (%s)",
                                      pg_error(pg)), NULL);
@@ -102,6 +105,27 @@ dao_failed(dao_t *d, const schema_t *s, const value_t *entity)
     }
 
     return dao_fail(d, 500, 0, NULL, "An unexpected error occurred", NULL);
+}
+
+
+/* a column that must have what its field need not */
+static int
+dao_not_null(dao_t *d, const schema_t *s, const value_t *entity)
+{
+    const field_t  *f;
+
+    for (f = s->fields; f->name != NULL; f++) {
+        if (value_is_null(value_get(entity, f->name))
+            && strstr(pg_error(d->link->pg),
+                      arena_printf(d->arena, "column \"%s\"", f->name))
+               != NULL)
+        {
+            return dao_violation_of(d, f->name, "required field missing");
+        }
+    }
+
+    return dao_fail(d, 400, 2, "schema violation",
+                    "schema violation (required field missing)", NULL);
 }
 
 

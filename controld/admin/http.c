@@ -74,6 +74,7 @@ static int admin_check_type(admin_request_t *r);
 static void admin_start(admin_request_t *r);
 static void admin_run(void *data);
 static void admin_ran(void *data);
+static void admin_replace(admin_request_t *r);
 static void admin_query(void *data, database_link_t *link);
 static void admin_queried(void *data);
 static void admin_audit(admin_request_t *r);
@@ -850,9 +851,41 @@ admin_ran(void *data)
 void
 admin_json(admin_request_t *r, int status, const value_t *body)
 {
+    size_t  at;
+
     r->status = status;
     r->type = ADMIN_JSON;
     r->out = json_print(r->arena, body, &r->out_len);
+
+    if (!dao_text_good(r->out, r->out_len, &at)) {
+        admin_replace(r);
+    }
+}
+
+
+/* JSON is UTF-8: what a client sent, and an answer repeats, may not be */
+static void
+admin_replace(admin_request_t *r)
+{
+    char        *to;
+    size_t       at, left;
+    const char  *p;
+
+    p = r->out;
+    left = r->out_len;
+    to = arena_alloc(r->arena, left * 3 + 1);
+    r->out = to;
+
+    while (!dao_text_good(p, left, &at)) {
+        memcpy(to, p, at - 1);
+        memcpy(to + at - 1, "\xef\xbf\xbd", 3);
+        to += at + 2;
+        p += at;
+        left -= at;
+    }
+
+    memcpy(to, p, left);
+    r->out_len = (size_t) (to - r->out) + left;
 }
 
 
