@@ -21,8 +21,10 @@
 
 
 /* blocks above this come from the kernel and go back to it at once, so that
- * one generation after the other leaves no holes behind */
-#define DAEMON_MMAP_THRESHOLD  (128 * 1024)
+ * one large generation after the other leaves no holes behind; below it pages
+ * stay for the next change, whose cost would be page faults to a third */
+#define DAEMON_MMAP_THRESHOLD  (1024 * 1024)
+#define DAEMON_TRIM_THRESHOLD  (8 * 1024 * 1024)
 
 
 typedef struct {
@@ -110,7 +112,7 @@ daemon_memory(void)
 {
     (void) mallopt(M_ARENA_MAX, 1);
     (void) mallopt(M_MMAP_THRESHOLD, DAEMON_MMAP_THRESHOLD);
-    (void) mallopt(M_TRIM_THRESHOLD, DAEMON_MMAP_THRESHOLD);
+    (void) mallopt(M_TRIM_THRESHOLD, DAEMON_TRIM_THRESHOLD);
 }
 
 

@@ -135,6 +135,13 @@ declarative_repeats(const config_t *c)
 }
 
 
+int
+declarative_changed(const config_t *c)
+{
+    return c->origin != NULL && c->origin->change;
+}
+
+
 void
 declarative_hash(config_t *c, const char *hex)
 {

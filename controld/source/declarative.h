@@ -58,6 +58,8 @@ int declarative_alike(const config_t *before, const declarative_opts_t *opts,
 
 /* whether its text would give the same ids again; needs an origin */
 int declarative_repeats(const config_t *c);
+/* whether it was made of another one by a small change */
+int declarative_changed(const config_t *c);
 /* hex digits as the hash, unless there is nothing to be hashed */
 void declarative_hash(config_t *c, const char *hex);
 

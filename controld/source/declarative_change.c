@@ -803,6 +803,7 @@ change_origin(change_t *ch)
     *o = *ch->head;
     o->transform = old->transform;
     o->random = old->random;
+    o->change = 1;
     o->size = old->size;
     o->n_chunks = old->n_chunks + 1;
     o->n_parts = old->n_parts;

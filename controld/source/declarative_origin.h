@@ -37,6 +37,7 @@ struct decl_origin_s {
     uint64_t              opts;
     unsigned              transform;
     unsigned              random;    /* some id is */
+    unsigned              change;    /* of another text, not read whole */
     decl_part_t          *parts;     /* in the order of the schemas */
     unsigned              n_parts;
     uint32_t             *live;      /* items, by chunk */

@@ -71,9 +71,14 @@ load_new(void)
 void
 load_free(load_t *l)
 {
+    unsigned  small;
+
     if (l == NULL) {
         return;
     }
+
+    small = (l->before != NULL && l->generation != NULL
+             && declarative_changed(l->generation->config));
 
     generation_put(l->generation);
     segment_buf_release(&l->segment);
@@ -81,8 +86,12 @@ load_free(load_t *l)
     arena_free(l->arena);
     free(l);
 
-    /* what a generation took is given back at once, not kept for later */
-    (void) malloc_trim(0);
+    /* what a generation took is given back at once, not kept for later; what
+     * a small change took serves the next one */
+
+    if (!small) {
+        (void) malloc_trim(0);
+    }
 }
 
 
