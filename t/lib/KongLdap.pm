@@ -39,7 +39,8 @@ sub ldap_new
     spit("$dir/slapd.conf", join('', map { "$_\n" }
         (map { "include /etc/ldap/schema/$_.schema" }
          qw(core cosine inetorgperson)),
-        "pidfile $dir/pid", 'modulepath /usr/lib/ldap', 'moduleload back_mdb',
+        # as some directories are: a name without a password always passes
+        'allow bind_anon_dn', "pidfile $dir/pid", 'modulepath /usr/lib/ldap', 'moduleload back_mdb',
         (defined $o{cert} ? ("TLSCertificateFile $o{cert}",
                              "TLSCertificateKeyFile $o{key}") : ()),
         'database mdb', "suffix $BASE", "directory $dir/data",

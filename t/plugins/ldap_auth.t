@@ -381,6 +381,8 @@ is($ldap->count('STARTTLS'), 0, 'connections are kept with their TLS');
 fails(get('ldaps-plain', 'bob', 's3cret'), 'TLS to a plain port');
 fails(get('notls', 'bob', 's3cret'), 'StartTLS is refused');
 fails(get('inject', 'bob', 's3cret'), 'an answer from before TLS');
+like($node->error_log, qr/sends more than its answer to StartTLS/,
+     'is found at once');
 
 {
     my $other = node_start(%node);
@@ -403,6 +405,8 @@ fails(get($_, 'bob', 's3cret'), "server: $_")
     for qw(closes half http huge otherid otherop notice silent silent-tls
            slow);
 is(get('bytes', 'bob', 's3cret')->status, 200, 'an answer byte by byte');
+refused(get('bytes', "bob$_", 's3cret'), sprintf('%02x in the name', ord($_)))
+    for "\r\n", "\n", "\t", "\0", "\x7f";
 refused(get('busy', 'bob', 's3cret'), 'another result');
 is(get('once', 'bob', 's3cret')->status, 200,
    'a connection that ends when used again is replaced') for 1 .. 4;
@@ -464,7 +468,8 @@ for my $round (1 .. 20) {
     @c = map { begin($path, "u$_", "p$_") } 0 .. 15;
     nap(rand(0.01));
     $c[$_]->close for grep { $_ % 3 } 0 .. 15;
-    $harmed = grep { $_->answer->status != 200 } @c[grep { $_ % 3 == 0 } 0 .. 15];
+    $harmed = grep { $_->answer->status != 200 }
+              @c[grep { $_ % 3 == 0 } 0 .. 15];
     last if $harmed;
 }
 
