@@ -19,6 +19,9 @@
 #define NGX_KONG_VERSION      "3.9.1"          /* Kong's, spoken to clients */
 #define NGX_KONG_SERVER       "kong/" NGX_KONG_VERSION
 
+/* ngx_table_elt_t.hash of a request header that a plugin has set */
+#define NGX_KONG_HEADER_OURS  1
+
 /* kong_headers, kong_headers_upstream: which headers are added */
 #define NGX_KONG_H_SERVER            0x01
 #define NGX_KONG_H_VIA               0x02

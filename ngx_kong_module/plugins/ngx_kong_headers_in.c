@@ -108,7 +108,10 @@ ngx_kong_header_in_add(ngx_http_request_t *r, ngx_str_t *name,
         return NGX_ERROR;
     }
 
-    h->hash = ngx_hash_strlow(h->lowcase_key, name->data, name->len) | 1;
+    ngx_strlow(h->lowcase_key, name->data, name->len);
+
+    /* the client's Connection header has no say in it */
+    h->hash = NGX_KONG_HEADER_OURS;
 
     ngx_kong_header_in_known(r, (char *) h->lowcase_key, name->len, h);
 

@@ -10,7 +10,7 @@
 #include "ngx_http_kong_upstream.h"
 
 
-#define NGX_HTTP_KONG_CONNECTIONS  4     /* Connection headers looked at */
+#define NGX_HTTP_KONG_NAMED  64          /* names in Connection that count */
 
 /* what happens to a header of the client */
 typedef enum {
@@ -41,8 +41,6 @@ typedef struct {
     ngx_str_t             method;
     ngx_str_t             prefix;        /* X-Forwarded-Prefix, not escaped */
 
-    ngx_table_elt_t      *connection[NGX_HTTP_KONG_CONNECTIONS];
-    ngx_uint_t            n_connection;  /* those that name headers */
     ngx_table_elt_t      *first[ngx_http_kong_last];
 
     unsigned              websocket:1;
@@ -50,6 +48,10 @@ typedef struct {
     unsigned              trailers:1;
     unsigned              xffs:1;        /* more than one */
     unsigned              vias:1;
+
+    /* last, because it is not zeroed */
+    ngx_uint_t            n_named;
+    ngx_str_t             named[NGX_HTTP_KONG_NAMED];
 } ngx_http_kong_head_t;
 
 

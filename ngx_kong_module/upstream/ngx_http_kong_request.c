@@ -19,7 +19,9 @@ static void ngx_http_kong_head_uri(ngx_http_kong_head_t *head);
 static void ngx_http_kong_head_host(ngx_http_kong_head_t *head);
 static size_t ngx_http_kong_head_length(ngx_http_kong_head_t *head);
 static void ngx_http_kong_head_connection(ngx_http_kong_head_t *head,
-    ngx_table_elt_t *h);
+    ngx_str_t *value);
+static ngx_uint_t ngx_http_kong_head_element(u_char **p, u_char *last,
+    ngx_str_t *name);
 static u_char *ngx_http_kong_head_line(ngx_http_kong_head_t *head, u_char *p);
 static u_char *ngx_http_kong_head_copy(ngx_http_kong_head_t *head, u_char *p);
 static ngx_uint_t ngx_http_kong_head_special(ngx_http_kong_head_t *head,
@@ -103,7 +105,7 @@ ngx_http_kong_head_init(ngx_http_kong_head_t *head, ngx_http_request_t *r,
 
     klcf = ngx_http_get_module_loc_conf(r, ngx_http_kong_module);
 
-    ngx_memzero(head, sizeof(ngx_http_kong_head_t));
+    ngx_memzero(head, offsetof(ngx_http_kong_head_t, named));
 
     head->request = r;
     head->ctx = ctx;
@@ -262,7 +264,7 @@ ngx_http_kong_head_length(ngx_http_kong_head_t *head)
             if (h[i].key.len == sizeof("Connection") - 1
                 && ngx_http_kong_is(&h[i], "connection"))
             {
-                ngx_http_kong_head_connection(head, &h[i]);
+                ngx_http_kong_head_connection(head, &h[i].value);
             }
         }
     }
@@ -276,14 +278,15 @@ ngx_http_kong_head_length(ngx_http_kong_head_t *head)
 }
 
 
-/* remembers the header unless it says nothing about other headers */
+/*
+ * Remembers the names unless they say nothing about other headers.  Only so
+ * many: every header is compared with each.
+ */
 
 static void
-ngx_http_kong_head_connection(ngx_http_kong_head_t *head, ngx_table_elt_t *h)
+ngx_http_kong_head_connection(ngx_http_kong_head_t *head, ngx_str_t *value)
 {
-    ngx_str_t  *value;
-
-    value = &h->value;
+    u_char  *p, *last;
 
     if ((value->len == 5
          && ngx_strncasecmp(value->data, (u_char *) "close", 5) == 0)
@@ -296,8 +299,14 @@ ngx_http_kong_head_connection(ngx_http_kong_head_t *head, ngx_table_elt_t *h)
         return;
     }
 
-    if (head->n_connection < NGX_HTTP_KONG_CONNECTIONS) {
-        head->connection[head->n_connection++] = h;
+    p = value->data;
+    last = p + value->len;
+
+    while (head->n_named < NGX_HTTP_KONG_NAMED
+           && ngx_http_kong_head_element(&p, last,
+                                         &head->named[head->n_named]))
+    {
+        head->n_named++;
     }
 }
 
@@ -369,7 +378,8 @@ ngx_http_kong_head_copy(ngx_http_kong_head_t *head, u_char *p)
 
             if (h[i].hash == 0
                 || ngx_http_kong_head_special(head, &h[i])
-                || (head->n_connection != 0
+                || (head->n_named != 0
+                    && h[i].hash != NGX_KONG_HEADER_OURS
                     && ngx_http_kong_head_named(head, &h[i])))
             {
                 continue;
@@ -529,9 +539,10 @@ ngx_http_kong_head_named(ngx_http_kong_head_t *head, ngx_table_elt_t *h)
 {
     ngx_uint_t  i;
 
-    for (i = 0; i < head->n_connection; i++) {
-        if (ngx_http_kong_head_token(&head->connection[i]->value,
-                                     h->key.data, h->key.len))
+    for (i = 0; i < head->n_named; i++) {
+        if (head->named[i].len == h->key.len
+            && ngx_strncasecmp(head->named[i].data, h->key.data, h->key.len)
+               == 0)
         {
             return 1;
         }
@@ -546,36 +557,51 @@ ngx_http_kong_head_named(ngx_http_kong_head_t *head, ngx_table_elt_t *h)
 static ngx_uint_t
 ngx_http_kong_head_token(ngx_str_t *list, u_char *name, size_t len)
 {
-    u_char  *p, *start, *end, *last;
+    u_char     *p, *last;
+    ngx_str_t   element;
 
     p = list->data;
     last = p + list->len;
 
-    while (p < last) {
-
-        if (*p == ' ' || *p == '\t' || *p == ',') {
-            p++;
-            continue;
-        }
-
-        start = p;
-
-        while (p < last && *p != ',') {
-            p++;
-        }
-
-        end = p;
-
-        while (end > start && (end[-1] == ' ' || end[-1] == '\t')) {
-            end--;
-        }
-
-        if ((size_t) (end - start) == len
-            && ngx_strncasecmp(start, name, len) == 0)
+    while (ngx_http_kong_head_element(&p, last, &element)) {
+        if (element.len == len
+            && ngx_strncasecmp(element.data, name, len) == 0)
         {
             return 1;
         }
     }
 
     return 0;
+}
+
+
+/* the next element of a comma-separated list; 0 at its end */
+
+static ngx_uint_t
+ngx_http_kong_head_element(u_char **p, u_char *last, ngx_str_t *element)
+{
+    u_char  *s, *end;
+
+    s = *p;
+
+    while (s < last && (*s == ' ' || *s == '\t' || *s == ',')) {
+        s++;
+    }
+
+    element->data = s;
+
+    while (s < last && *s != ',') {
+        s++;
+    }
+
+    *p = s;
+    end = s;
+
+    while (end > element->data && (end[-1] == ' ' || end[-1] == '\t')) {
+        end--;
+    }
+
+    element->len = end - element->data;
+
+    return element->len != 0;
 }
