@@ -345,7 +345,13 @@ ngx_http_kong_pool_push(ngx_http_kong_pool_t *pool, ngx_connection_t *c,
     item->connection = c;
 
     c->read->delayed = 0;
-    ngx_add_timer(c->read, conf->timeout);
+
+    if (conf->timeout != NGX_TIMER_INFINITE) {
+        ngx_add_timer(c->read, conf->timeout);
+
+    } else if (c->read->timer_set) {
+        ngx_del_timer(c->read);
+    }
 
     if (c->write->timer_set) {
         ngx_del_timer(c->write);
