@@ -148,7 +148,9 @@ sub states_writer
             my $done = 0;
             open(my $psql, '-|', "$bin/psql", '-X', '-q', '-A', '-t', '-v',
                  'ON_ERROR_STOP=1', '-f', $file, '-d', $url) or die $!;
-            $done += /^\w+\d+\.\d+$/ ? 1 : 0 while <$psql>;
+            while (defined(my $line = <$psql>)) {
+                $done += $line =~ /^\w+\d+\.\d+$/;
+            }
             close($psql);
             unlink($file);
 
@@ -293,6 +295,15 @@ sub last_version
     my @all = grep { $_->[1] eq 'w' } $self->seen;
 
     return @all ? $all[-1][2] : '';
+}
+
+# 1 when this version was served last, by any of the routes
+sub last_of
+{
+    my ($self, $version) = @_;
+    my @all = grep { $_->[2] ne '404' } $self->seen;
+
+    return @all && (split(/ /, $all[-1][2]))[0] eq $version;
 }
 
 # when a version that matches was first served; waits for it
