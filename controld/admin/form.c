@@ -13,11 +13,20 @@
 
 
 #define FORM_INDEX_MAX  1000
+#define FORM_DEPTH_MAX  32
+#define FORM_ITEMS_MAX  100000       /* of all arrays with an index */
 
 
-static void form_put(arena_t *a, value_t *root, const char *name, size_t len,
-    const value_t *v);
-static value_t *form_step(arena_t *a, value_t *slot, const char *key,
+typedef struct {
+    arena_t  *arena;
+    size_t    items;                 /* that may still be made */
+} form_t;
+
+
+static void form_put(form_t *form, value_t *root, const char *name,
+    size_t len, const value_t *v);
+static size_t form_until(const char *p, const char *last, const char *ends);
+static value_t *form_step(form_t *form, value_t *slot, const char *key,
     size_t len, unsigned bracket);
 static const field_t *form_plugin_config(const value_t *entity,
     const char *known);
@@ -32,6 +41,7 @@ value_t *
 entities_form(admin_request_t *r)
 {
     int              rc;
+    form_t           form;
     size_t           i;
     value_t          args, *out;
     const member_t  *m;
@@ -51,10 +61,12 @@ entities_form(admin_request_t *r)
 
     out = value_new(r->arena);
     value_set_object(out);
+    form.arena = r->arena;
+    form.items = FORM_ITEMS_MAX;
 
     for (i = 0; i < args.len; i++) {
         m = &args.u.members[i];
-        form_put(r->arena, out, m->key, m->key_len, &m->value);
+        form_put(&form, out, m->key, m->key_len, &m->value);
     }
 
     form_type_record(r->arena, r->route->schema->fields, out,
@@ -66,51 +78,70 @@ entities_form(admin_request_t *r)
 
 
 static void
-form_put(arena_t *a, value_t *root, const char *name, size_t len,
+form_put(form_t *form, value_t *root, const char *name, size_t len,
     const value_t *v)
 {
     size_t       n;
-    unsigned     bracket;
+    unsigned     bracket, depth;
     value_t     *slot;
     const char  *p, *last;
 
     slot = root;
     last = name + len;
 
-    for (p = name; p < last && slot != NULL; ) {
+    for (p = name, depth = 0; p < last && slot != NULL; depth++) {
+
+        if (depth == FORM_DEPTH_MAX) {
+            return;
+        }
 
         if (*p == '[') {
             p++;
-            n = strcspn(p, "]");
+            n = form_until(p, last, "]");
             bracket = 1;
 
         } else {
             p += (*p == '.');
-            n = strcspn(p, ".[");
+            n = form_until(p, last, ".[");
             bracket = 0;
         }
 
-        if (n > (size_t) (last - p)) {
-            n = last - p;
-        }
-
-        slot = form_step(a, slot, p, n, bracket);
+        slot = form_step(form, slot, p, n, bracket);
         p += n + (bracket && p + n < last);
     }
 
-    if (slot != NULL) {
+    if (slot != NULL && slot != root) {
         *slot = *v;
     }
 }
 
 
+/* names may hold NUL */
+static size_t
+form_until(const char *p, const char *last, const char *ends)
+{
+    const char  *q;
+
+    for (q = p; q < last; q++) {
+        if (*q != '\0' && strchr(ends, *q) != NULL) {
+            break;
+        }
+    }
+
+    return (size_t) (q - p);
+}
+
+
 /* NULL: the name contradicts one before it */
 static value_t *
-form_step(arena_t *a, value_t *slot, const char *key, size_t len,
+form_step(form_t *form, value_t *slot, const char *key, size_t len,
     unsigned bracket)
 {
     char          *end;
+    arena_t       *a;
     unsigned long  i;
+
+    a = form->arena;
 
     if (bracket && len == 0) {
         /* "[]": the list itself; a single value is wrapped by its type */
@@ -125,8 +156,13 @@ form_step(arena_t *a, value_t *slot, const char *key, size_t len,
                 value_set_array(slot);
             }
 
-            return (slot->kind == VALUE_ARRAY) ? value_ensure(a, slot, i - 1)
-                                               : NULL;
+            if (slot->kind != VALUE_ARRAY || form->items < i) {
+                return NULL;
+            }
+
+            form->items -= (i > slot->len) ? i - slot->len : 0;
+
+            return value_ensure(a, slot, i - 1);
         }
     }
 

@@ -56,6 +56,8 @@ static const admin_route_t  router_fixed[] = {
       .handler = node_endpoints },
     { .pattern = "/generation", .methods = ADMIN_GET,
       .handler = generation_handle },
+    { .pattern = "/openapi.json", .methods = ADMIN_GET,
+      .handler = openapi_handle },
     { .pattern = "/plugins/enabled", .methods = ADMIN_GET,
       .handler = node_plugins },
     { .pattern = "/robots.txt", .methods = ADMIN_GET,
@@ -178,6 +180,18 @@ router_allow(arena_t *a, const admin_route_t *route)
     }
 
     return list;
+}
+
+
+void
+router_each(const router_t *rt,
+    void (*each)(void *data, const admin_route_t *route), void *data)
+{
+    size_t  i;
+
+    for (i = 0; i < rt->n; i++) {
+        each(data, &rt->entries[i].route);
+    }
 }
 
 

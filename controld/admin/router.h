@@ -44,6 +44,9 @@ const admin_route_t *router_find(const router_t *rt,
     const admin_str_t *segments, size_t n);
 /* "GET, HEAD, OPTIONS, POST" */
 const char *router_allow(arena_t *a, const admin_route_t *route);
+/* every route, in the order of the table */
+void router_each(const router_t *rt,
+    void (*each)(void *data, const admin_route_t *route), void *data);
 /* all patterns, sorted by segment, as GET /endpoints shows them */
 void router_list(arena_t *a, const router_t *rt, value_t *out);
 
@@ -62,6 +65,7 @@ void debug_timers(admin_request_t *r);
 void debug_clustering(admin_request_t *r);
 void generation_handle(admin_request_t *r);
 void node_robots(admin_request_t *r);
+void openapi_handle(admin_request_t *r);
 void schemas_entity(admin_request_t *r);
 void schemas_sub(admin_request_t *r);
 void schemas_validate(admin_request_t *r);
