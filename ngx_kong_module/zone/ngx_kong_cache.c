@@ -2,14 +2,25 @@
  * The cache: see ngx_kong_cache.h.  The zone's lock guards lists and tables;
  * an answer is copied out without it and looked at again behind the copy, so
  * that a large one stops nobody.
+ *
+ * nginx frees the lock of a worker that was killed.  The next one finds the
+ * mark that it left and empties the cache: what lists and tables hold amid a
+ * change is anybody's guess.
  */
 
 #include "ngx_kong_cache.h"
+
+#include <sys/random.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 
 #define NGX_KONG_CACHE_BLOCK    1024
 #define NGX_KONG_CACHE_SHARE    8        /* an entry takes at most 1/8 */
 #define NGX_KONG_CACHE_RETRIES  2
+#define NGX_KONG_CACHE_VARIANTS 64       /* of a key, by Vary: looked at one
+                                            after the other */
 
 /* blocks are named by their index; 0 is none */
 
@@ -51,6 +62,8 @@ typedef struct {
     uint32_t             newest;
     uint32_t             oldest;
     uint64_t             serial;
+    uint64_t             seed;           /* nobody can choose a bucket */
+    ngx_atomic_t         busy;           /* a worker is amid a change */
     uint32_t             mask;           /* buckets - 1 */
     uint32_t            *buckets;
     u_char              *blocks;
@@ -65,9 +78,13 @@ typedef struct {
 } ngx_kong_cache_pen_t;
 
 
+static void ngx_kong_cache_reset(ngx_kong_cache_t *cache);
 static ngx_int_t ngx_kong_cache_init(ngx_shm_zone_t *zone, void *data);
 static uint32_t ngx_kong_cache_find(ngx_kong_cache_t *cache,
     ngx_kong_cache_entry_t *entry, ngx_kong_cache_vary_pt vary, void *data);
+static uint32_t ngx_kong_cache_find_any(ngx_kong_cache_t *cache, u_char *key);
+static void ngx_kong_cache_make_room(ngx_kong_cache_t *cache,
+    ngx_kong_cache_entry_t *entry, size_t need);
 static ngx_int_t ngx_kong_cache_copy(ngx_kong_cache_t *cache, uint32_t first,
     u_char *p, size_t len);
 static uint32_t ngx_kong_cache_alloc(ngx_kong_cache_t *cache);
@@ -88,20 +105,62 @@ ngx_kong_cache_node(ngx_kong_cache_t *cache, uint32_t i)
 
 
 static inline uint32_t *
-ngx_kong_cache_bucket(ngx_kong_cache_t *cache, u_char *key)
+ngx_kong_cache_bucket(ngx_kong_cache_t *cache, u_char *key, uint64_t extra)
 {
-    uint32_t  hash;
+    uint64_t  hash;
 
-    ngx_memcpy(&hash, key, sizeof(hash));
+    hash = XXH3_64bits_withSeed(key, NGX_KONG_CACHE_KEY, cache->seed ^ extra);
 
     return &cache->buckets[hash & cache->mask];
 }
 
 
-static inline ngx_shmtx_t *
-ngx_kong_cache_mutex(ngx_shm_zone_t *zone)
+static void
+ngx_kong_cache_lock(ngx_shm_zone_t *zone)
 {
-    return &((ngx_slab_pool_t *) zone->shm.addr)->mutex;
+    ngx_kong_cache_t  *cache;
+
+    ngx_shmtx_lock(&((ngx_slab_pool_t *) zone->shm.addr)->mutex);
+
+    cache = zone->data;
+
+    if (cache->busy) {
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                      "a worker died while it changed the cache: the cache "
+                      "is emptied");
+        ngx_kong_cache_reset(cache);
+    }
+
+    cache->busy = 1;
+    ngx_memory_barrier();
+}
+
+
+static void
+ngx_kong_cache_unlock(ngx_shm_zone_t *zone)
+{
+    ngx_kong_cache_t  *cache;
+
+    cache = zone->data;
+
+    ngx_memory_barrier();
+    cache->busy = 0;
+
+    ngx_shmtx_unlock(&((ngx_slab_pool_t *) zone->shm.addr)->mutex);
+}
+
+
+static void
+ngx_kong_cache_reset(ngx_kong_cache_t *cache)
+{
+    ngx_memzero(cache->buckets,
+                ((size_t) cache->mask + 1) * sizeof(uint32_t));
+
+    cache->newest = 0;
+    cache->oldest = 0;
+    cache->free = 0;
+    cache->n_free = 0;
+    cache->used = 0;
 }
 
 
@@ -180,6 +239,12 @@ ngx_kong_cache_init(ngx_shm_zone_t *zone, void *data)
     cache->buckets = (uint32_t *) (cache->blocks + size) - buckets;
     cache->used = 0;
 
+    if (getrandom(&cache->seed, sizeof(cache->seed), GRND_NONBLOCK)
+        != (ssize_t) sizeof(cache->seed))
+    {
+        cache->seed = (uint64_t) ngx_pid << 32 | ngx_random();
+    }
+
     shpool->data = cache;
     shpool->log_nomem = 0;
     zone->data = cache;
@@ -214,12 +279,12 @@ ngx_kong_cache_fetch(ngx_shm_zone_t *zone, ngx_pool_t *pool,
 
     for (try = 0; try < NGX_KONG_CACHE_RETRIES; try++) {
 
-        ngx_shmtx_lock(ngx_kong_cache_mutex(zone));
+        ngx_kong_cache_lock(zone);
 
         i = ngx_kong_cache_find(cache, entry, vary, data);
 
         if (i == 0) {
-            ngx_shmtx_unlock(ngx_kong_cache_mutex(zone));
+            ngx_kong_cache_unlock(zone);
             return NGX_DECLINED;
         }
 
@@ -237,7 +302,7 @@ ngx_kong_cache_fetch(ngx_shm_zone_t *zone, ngx_pool_t *pool,
         entry->head.len = node->head_len;
         entry->body.len = node->body_len;
 
-        ngx_shmtx_unlock(ngx_kong_cache_mutex(zone));
+        ngx_kong_cache_unlock(zone);
 
         len = entry->head.len + entry->body.len;
 
@@ -251,7 +316,7 @@ ngx_kong_cache_fetch(ngx_shm_zone_t *zone, ngx_pool_t *pool,
 
         rc = ngx_kong_cache_copy(cache, i, p, len);
 
-        ngx_shmtx_lock(ngx_kong_cache_mutex(zone));
+        ngx_kong_cache_lock(zone);
 
         if (ngx_kong_cache_find(cache, entry, vary, data) != i
             || node->serial != serial)
@@ -259,7 +324,7 @@ ngx_kong_cache_fetch(ngx_shm_zone_t *zone, ngx_pool_t *pool,
             rc = NGX_AGAIN;
         }
 
-        ngx_shmtx_unlock(ngx_kong_cache_mutex(zone));
+        ngx_kong_cache_unlock(zone);
 
         if (rc == NGX_OK) {
             return NGX_OK;
@@ -279,8 +344,14 @@ ngx_kong_cache_find(ngx_kong_cache_t *cache, ngx_kong_cache_entry_t *entry,
     ngx_str_t               names;
     ngx_kong_cache_node_t  *node;
 
-    for (i = *ngx_kong_cache_bucket(cache, entry->key); i != 0; i = next) {
+    if (vary == NULL) {
+        return ngx_kong_cache_find_any(cache, entry->key);
+    }
 
+    for (i = *ngx_kong_cache_bucket(cache, entry->key, entry->extra);
+         i != 0;
+         i = next)
+    {
         node = ngx_kong_cache_node(cache, i);
         next = node->chain;
 
@@ -289,18 +360,37 @@ ngx_kong_cache_find(ngx_kong_cache_t *cache, ngx_kong_cache_entry_t *entry,
             continue;
         }
 
-        if (ngx_memcmp(node->key, entry->key, NGX_KONG_CACHE_KEY) != 0) {
+        if (node->extra != entry->extra
+            || ngx_memcmp(node->key, entry->key, NGX_KONG_CACHE_KEY) != 0)
+        {
             continue;
-        }
-
-        if (vary == NULL) {
-            return i;
         }
 
         names.data = node->names;
         names.len = node->names_len;
 
-        if (node->extra == entry->extra && vary(data, &names) == node->vary) {
+        if (vary(data, &names) == node->vary) {
+            return i;
+        }
+    }
+
+    return 0;
+}
+
+
+/* for operators: looks at every entry */
+static uint32_t
+ngx_kong_cache_find_any(ngx_kong_cache_t *cache, u_char *key)
+{
+    uint32_t                i;
+    ngx_kong_cache_node_t  *node;
+
+    for (i = cache->newest; i != 0; i = node->older) {
+        node = ngx_kong_cache_node(cache, i);
+
+        if (node->expires > (uint32_t) ngx_time()
+            && ngx_memcmp(node->key, key, NGX_KONG_CACHE_KEY) == 0)
+        {
             return i;
         }
     }
@@ -352,7 +442,7 @@ ngx_kong_cache_store(ngx_shm_zone_t *zone, ngx_kong_cache_entry_t *entry,
     ngx_chain_t *body)
 {
     size_t                  len, need;
-    uint32_t                i, first, next;
+    uint32_t                first, *bucket;
     ngx_chain_t            *cl;
     ngx_kong_cache_t       *cache;
     ngx_kong_cache_pen_t    pen;
@@ -379,24 +469,9 @@ ngx_kong_cache_store(ngx_shm_zone_t *zone, ngx_kong_cache_entry_t *entry,
                 / NGX_KONG_CACHE_NEXT;
     }
 
-    ngx_shmtx_lock(ngx_kong_cache_mutex(zone));
+    ngx_kong_cache_lock(zone);
 
-    for (i = *ngx_kong_cache_bucket(cache, entry->key); i != 0; i = next) {
-        node = ngx_kong_cache_node(cache, i);
-        next = node->chain;
-
-        if (ngx_memcmp(node->key, entry->key, NGX_KONG_CACHE_KEY) == 0
-            && node->extra == entry->extra && node->vary == entry->vary)
-        {
-            ngx_kong_cache_remove(cache, i);
-        }
-    }
-
-    while (cache->n_free + (cache->n - cache->used) < need
-           && cache->oldest != 0)
-    {
-        ngx_kong_cache_remove(cache, cache->oldest);
-    }
+    ngx_kong_cache_make_room(cache, entry, need);
 
     first = ngx_kong_cache_alloc(cache);
     node = ngx_kong_cache_node(cache, first);
@@ -426,13 +501,53 @@ ngx_kong_cache_store(ngx_shm_zone_t *zone, ngx_kong_cache_entry_t *entry,
                              cl->buf->last - cl->buf->pos);
     }
 
-    node->chain = *ngx_kong_cache_bucket(cache, entry->key);
-    *ngx_kong_cache_bucket(cache, entry->key) = first;
+    bucket = ngx_kong_cache_bucket(cache, entry->key, entry->extra);
+
+    node->chain = *bucket;
+    *bucket = first;
     ngx_kong_cache_link(cache, first);
 
-    ngx_shmtx_unlock(ngx_kong_cache_mutex(zone));
+    ngx_kong_cache_unlock(zone);
 
     return NGX_OK;
+}
+
+
+/* the entry of the same goes, and so do the oldest: of its key when there are
+ * too many, and of all until there are blocks enough */
+static void
+ngx_kong_cache_make_room(ngx_kong_cache_t *cache,
+    ngx_kong_cache_entry_t *entry, size_t need)
+{
+    uint32_t                i, next;
+    ngx_uint_t              n;
+    ngx_kong_cache_node_t  *node;
+
+    n = 1;
+
+    for (i = *ngx_kong_cache_bucket(cache, entry->key, entry->extra);
+         i != 0;
+         i = next)
+    {
+        node = ngx_kong_cache_node(cache, i);
+        next = node->chain;
+
+        if (node->extra != entry->extra
+            || ngx_memcmp(node->key, entry->key, NGX_KONG_CACHE_KEY) != 0)
+        {
+            continue;
+        }
+
+        if (node->vary == entry->vary || ++n > NGX_KONG_CACHE_VARIANTS) {
+            ngx_kong_cache_remove(cache, i);
+        }
+    }
+
+    while (cache->n_free + (cache->n - cache->used) < need
+           && cache->oldest != 0)
+    {
+        ngx_kong_cache_remove(cache, cache->oldest);
+    }
 }
 
 
@@ -477,14 +592,11 @@ ngx_kong_cache_purge(ngx_shm_zone_t *zone, u_char *key)
     n = 0;
     cache = zone->data;
 
-    ngx_shmtx_lock(ngx_kong_cache_mutex(zone));
+    ngx_kong_cache_lock(zone);
 
-    i = key ? *ngx_kong_cache_bucket(cache, key) : cache->oldest;
-
-    while (i != 0) {
-
+    for (i = cache->oldest; i != 0; i = next) {
         node = ngx_kong_cache_node(cache, i);
-        next = key ? node->chain : node->newer;
+        next = node->newer;
 
         if (key == NULL
             || ngx_memcmp(node->key, key, NGX_KONG_CACHE_KEY) == 0)
@@ -492,11 +604,9 @@ ngx_kong_cache_purge(ngx_shm_zone_t *zone, u_char *key)
             n += (node->expires > (uint32_t) ngx_time());
             ngx_kong_cache_remove(cache, i);
         }
-
-        i = next;
     }
 
-    ngx_shmtx_unlock(ngx_kong_cache_mutex(zone));
+    ngx_kong_cache_unlock(zone);
 
     return n;
 }
@@ -532,7 +642,7 @@ ngx_kong_cache_remove(ngx_kong_cache_t *cache, uint32_t i)
 
     node = ngx_kong_cache_node(cache, i);
 
-    for (p = ngx_kong_cache_bucket(cache, node->key); *p != 0;
+    for (p = ngx_kong_cache_bucket(cache, node->key, node->extra); *p != 0;
          p = &ngx_kong_cache_node(cache, *p)->chain)
     {
         if (*p == i) {

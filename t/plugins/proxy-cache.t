@@ -254,6 +254,20 @@ $node->get('/limit');
 is($node->get('/limit')->header('x-ratelimit-remaining-day'), 98,
    'other plugins\' headers are made anew');
 
+# --- of a path, only so many variants: they are searched one by one
+
+sub variant
+{
+    return state('/plain/variants', 'Vary: X-V',
+                 headers => { 'X-V' => $_[0] });
+}
+
+is(join(' ', map { variant($_) } 1 .. 80), join(' ', ('Miss') x 80),
+   'Vary with 80 values');
+is(join(' ', map { variant($_) } 17 .. 80), join(' ', ('Hit') x 64),
+   'the last ones are there');
+is(variant(16), 'Miss', 'the first are not');
+
 # --- the Admin API
 
 my $key = $node->get('/plain')->header('x-cache-key');
