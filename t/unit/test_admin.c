@@ -132,7 +132,8 @@ setup(void **state)
     load_t        *l;
     value_t       *errors;
     const char    *err;
-    admin_host_t   host = { host_conf, host_active, host_post, NULL };
+    admin_host_t   host = { .conf = host_conf, .active = host_active,
+                            .post = host_post };
 
     const char *const       names[] = { "prefix", prefix, "database", "off",
                                         NULL };
