@@ -12,6 +12,7 @@ typedef struct {
 } ngx_http_kong_media_t;
 
 
+static size_t ngx_http_kong_media_length(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_kong_media_element(u_char *p, u_char *last,
     ngx_str_t *type);
 static u_char *ngx_http_kong_media_token(u_char *p, u_char *last);
@@ -40,6 +41,7 @@ ngx_http_kong_media_accept(ngx_http_request_t *r, ngx_str_t *accept)
     ngx_table_elt_t  *h;
 
     ngx_str_null(accept);
+    p = NULL;
 
     for (part = &r->headers_in.headers.part; part; part = part->next) {
         h = part->elts;
@@ -60,21 +62,54 @@ ngx_http_kong_media_accept(ngx_http_request_t *r, ngx_str_t *accept)
                 continue;
             }
 
-            p = ngx_pnalloc(r->pool, accept->len + 1 + h[i].value.len);
             if (p == NULL) {
-                return NGX_ERROR;
+                p = ngx_pnalloc(r->pool, ngx_http_kong_media_length(r));
+                if (p == NULL) {
+                    return NGX_ERROR;
+                }
+
+                ngx_memcpy(p, accept->data, accept->len);
+                accept->data = p;
+                p += accept->len;
             }
 
-            ngx_memcpy(p, accept->data, accept->len);
-            p[accept->len] = ',';
-            ngx_memcpy(p + accept->len + 1, h[i].value.data, h[i].value.len);
-
-            accept->data = p;
-            accept->len += 1 + h[i].value.len;
+            *p++ = ',';
+            p = ngx_cpymem(p, h[i].value.data, h[i].value.len);
+            accept->len = p - accept->data;
         }
     }
 
     return NGX_OK;
+}
+
+
+/* of all Accept headers, with a comma behind each */
+
+static size_t
+ngx_http_kong_media_length(ngx_http_request_t *r)
+{
+    size_t            len;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    len = 0;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].key.len == sizeof("accept") - 1
+                && ngx_memcmp(h[i].lowcase_key, "accept",
+                              sizeof("accept") - 1)
+                   == 0)
+            {
+                len += h[i].value.len + 1;
+            }
+        }
+    }
+
+    return len;
 }
 
 

@@ -621,7 +621,8 @@ proxy_cache_key_args(proxy_cache_conf_t *conf, proxy_cache_arg_t *args,
         if (i == 0
             || proxy_cache_str_cmp(&args[i].name, &args[i - 1].name) != 0)
         {
-            p = proxy_cache_key_arg(args, n, &args[i].name, begin, p, extra);
+            p = proxy_cache_key_arg(args + i, n - i, &args[i].name, begin, p,
+                                    extra);
         }
     }
 
@@ -641,6 +642,10 @@ proxy_cache_key_arg(proxy_cache_arg_t *args, ngx_uint_t n, ngx_str_t *name,
     for (i = 0; i < n; i++) {
 
         if (proxy_cache_str_cmp(&args[i].name, name) != 0) {
+            if (found) {
+                break;
+            }
+
             continue;
         }
 

@@ -30,6 +30,10 @@ my $node = node_start(workers => 1, config => {
             { name => 'uri', paths => ['~/uri/(?<rest>(?s:.*))'], plugins => [
                 { name => 'request-transformer', config => {
                     replace => { uri => '/x/$(uri_captures.rest)' } } } ] },
+            { name => 'cache', paths => ['/cache'], plugins => [
+                { name => 'proxy-cache', config => { strategy => 'memory',
+                    cache_ttl => 300,
+                    content_type => ['application/json'] } } ] },
         ]
     } ],
     consumers => [
@@ -103,5 +107,28 @@ is(raw("${post}X-A: 1\r\n Content-Length: 3\r\n\r\nabc"), 400,
    'a folded header');
 is(raw("${post}Content-Length : 3\r\n\r\nabc"), 400,
    'a space before the colon');
+
+# --- cost: that of a request grows with its length, not with its square
+
+sub ticks
+{
+    my ($worker) = $node->worker_pids;
+    my @field = split(/ /, slurp("/proc/$worker/stat"));
+
+    return $field[13] + $field[14];
+}
+
+my @names = map { my $x = $_; map { "$x$_" } 'a' .. 'z', 'A' .. 'Z' }
+            'a' .. 'z', 'A' .. 'Z';
+my $query = join('&', @names[0 .. 2500]);
+my $before = ticks();
+
+$node->get("/cache?$query") for 1 .. 20;
+cmp_ok(ticks() - $before, '<', 40, 'thousands of arguments in a cache key');
+
+is($node->get('/none', headers => [
+    (map { [ Accept => 'x/' . $_ . ';q=0.5' ] } 1 .. 900),
+    [ Accept => 'text/html' ] ])->header('content-type'),
+   'text/html; charset=utf-8', 'hundreds of Accept headers');
 
 finish();
