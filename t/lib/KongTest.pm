@@ -328,7 +328,7 @@ sub alive
 # pid => start of these processes and all their children
 sub descendants
 {
-    my %found = map { $_ => process_start($_) } @_;
+    my %found = map { $_ => scalar process_start($_) } @_;
     my %children;
 
     for my $path (glob('/proc/[0-9]*/stat')) {

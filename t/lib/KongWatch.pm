@@ -335,8 +335,10 @@ sub stop
     return { map { split(/=/, $_) } split(/ /, $end || '') };
 }
 
-# --- what every watch must show; `cut` kept connections may have been
 
+# --- what every watch must show
+
+# no request failed; `cut` kept connections may have been closed
 sub is_good
 {
     my ($self, $name, %o) = @_;
@@ -354,7 +356,7 @@ sub is_good
     return $self->is_committed($name, %o) if $o{history};
 }
 
-# every state was committed, and came in the order of the commits.  `restarts`
+# every state was committed, and came in the order of the commits.  `back`
 # times at most it may have gone back to an earlier one
 sub is_committed
 {

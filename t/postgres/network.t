@@ -208,6 +208,41 @@ $pg->admin('ALTER SYSTEM RESET default_transaction_read_only', @writes);
 $pg->admin('SELECT pg_reload_conf()');
 
 
+# --- daemons die amid changes at full speed, and the database with them:
+# --- what was served is not taken back
+
+{
+    my $back = 0;
+
+    for (1 .. 8) {
+        my $writer = states_writer($pg, pause => 0);
+        my $daemon = $node->controld;
+
+        nap(0.4 + rand(0.2));
+        kill('KILL', $daemon);
+        $wire->say('refuse');
+        $wire->say('cut');
+        kill_pid($writer);
+        wait_until(5, sub { !alive($daemon) });
+
+        my ($was) = $node->get('/w')->header('X-Answer') =~ /(\d+)$/;
+        my ($rc, $out, $err) = $node->reload;
+        is($rc, 0, 'the daemon is replaced') or diag("$out$err");
+        $cuts++;
+        nap(0.3);
+
+        my ($is) = $node->get('/w')->header('X-Answer') =~ /(\d+)$/;
+        $back++ if $is < $was;
+
+        $wire->say('pass');
+        reachable(1, 5);
+    }
+
+    is($back, 0, 'a new daemon takes nothing back that was served');
+    ok(served(change(), 5), 'changes flow');
+}
+
+
 # --- workers die while it is away: what was served last is served, though it
 # --- is newer than the start
 
@@ -232,7 +267,7 @@ is($watch[$_]->last_version, $version, 'with the last state') for 0, 1;
 is($node->get('/moved')->status, 200, 'all of it');
 
 for my $n (0, 1) {
-    $watch[$n]->is_good("client $n", cut => $cuts, requests => 3000,
+    $watch[$n]->is_good("client $n", cut => $cuts, requests => 1500,
                         history => KongWatch::history($pg));
 }
 

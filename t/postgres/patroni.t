@@ -51,7 +51,8 @@ my $at = scalar $watch[0]->seen;
 $cluster->return_old;
 ok(wait_until(40, sub { $cluster->role('pg1') eq 'replica' }),
    'the old primary returns as a replica') or diag($cluster->log);
-ok(wait_until(5, sub { $watch[0]->seen > $at + 20 }), 'changes flow meanwhile');
+ok(wait_until(5, sub { $watch[0]->seen > $at + 20 }),
+   'changes flow meanwhile');
 
 like($cluster->switchover, qr/Successfully/, 'a switchover')
     or diag($cluster->log);
@@ -68,7 +69,7 @@ ok(wait_until(2, sub { $watch[0]->last_version eq $version }),
 my $history = KongWatch::history($one);
 
 for my $n (0, 1) {
-    $watch[$n]->is_good("client $n", history => $history, requests => 2000);
+    $watch[$n]->is_good("client $n", history => $history, requests => 1000);
 }
 
 is($node->status->{database}{reachable}, 1, '/status: reachable');

@@ -130,7 +130,7 @@ kill_pid($lost);
 
 for my $n (0, 1) {
     $watch[$n]->is_good("client $n", history => $history, back => 1, cut => 1,
-                        requests => 2000);
+                        requests => 1000);
 }
 
 is(scalar(grep { $_->[2] =~ /^(?:old|left)/ } map { $_->seen } @watch), 0,
