@@ -17,7 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "controld/admin/admin.h"
+#include "controld/admin/auth.h"
 #include "controld/log.h"
 
 
@@ -605,6 +605,98 @@ test_rude(void **state)
 }
 
 
+/* listeners that are open, and those that are guarded or local */
+static void
+test_warning(void **state)
+{
+    size_t       i, n;
+    FILE        *f;
+    char         file[128], log[4096];
+    auth_t      *auth;
+    conf_t      *c;
+    value_t     *errors;
+    const char  *err;
+
+    static const struct {
+        const char  *listen;
+        const char  *tokens;
+        const char  *verify;
+        unsigned     loud;
+    } cases[] = {
+        { "0.0.0.0:8001", "", "off", 1 },
+        { "[::]:8001", "", "off", 1 },
+        { "10.0.0.1:8444 ssl", "", "off", 1 },
+        { "127.0.0.1:8001, 10.0.0.1:8001", "", "on", 1 },
+        { "127.0.0.1:8001, [::1]:8001, 127.0.0.2:8444 ssl", "", "off", 0 },
+        { "0.0.0.0:8444 ssl", "", "on", 0 },
+        { "0.0.0.0:8001", "admin:a-long-enough-token", "off", 0 }
+    };
+
+    (void) state;
+    (void) snprintf(file, sizeof(file), "%s/log", prefix);
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *const       names[] = {
+            "prefix", prefix, "database", "off",
+            "admin_listen", cases[i].listen, "admin_tokens", cases[i].tokens,
+            "nginx_admin_ssl_verify_client", cases[i].verify, NULL
+        };
+        const conf_overrides_t  over = { names };
+
+        c = conf_load(arena, "/dev/null", &over, &errors);
+        assert_non_null(c);
+        auth = auth_new(arena, c, &err);
+        assert_non_null(auth);
+
+        (void) unlink(file);
+        assert_int_equal(log_open(file, LOG_DEBUG), 0);
+        auth_warn(auth, c);
+        (void) log_open("/dev/null", LOG_DEBUG);
+        auth_free(auth);
+
+        f = fopen(file, "r");
+        assert_non_null(f);
+        n = fread(log, 1, sizeof(log) - 1, f);
+        log[n] = '\0';
+        (void) fclose(f);
+
+        assert_int_equal(strstr(log, "OPEN TO OTHERS") != NULL,
+                         cases[i].loud);
+    }
+}
+
+
+/* what is no token stops the start */
+static void
+test_tokens(void **state)
+{
+    size_t       i;
+    conf_t      *c;
+    value_t     *errors;
+    const char  *err;
+
+    static const char *const  bad[] = {
+        "admin", "admin:short", "root:a-long-enough-token", ":", "admin:",
+        "admin:a-long-enough-token,x"
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        const char *const       names[] = {
+            "prefix", prefix, "database", "off", "admin_tokens", bad[i], NULL
+        };
+        const conf_overrides_t  over = { names };
+
+        c = conf_load(arena, "/dev/null", &over, &errors);
+        assert_non_null(c);
+        assert_null(auth_new(arena, c, &err));
+        assert_non_null(strstr(err, "admin_tokens"));
+        assert_null(strstr(err, "long-enough"));
+    }
+}
+
+
 int
 main(void)
 {
@@ -616,7 +708,9 @@ main(void)
         cmocka_unit_test_setup_teardown(test_writes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_config, setup, teardown),
         cmocka_unit_test_setup_teardown(test_large, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_rude, setup, teardown)
+        cmocka_unit_test_setup_teardown(test_rude, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_warning, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_tokens, setup, teardown)
     };
 
     /* as the daemon does */
