@@ -66,6 +66,11 @@ ngx_http_kong_access_handler(ngx_http_request_t *r)
         }
     }
 
+    if (ctx->route == NULL) {
+        /* the page of an error that came before a route was found */
+        return NGX_DECLINED;
+    }
+
     if (ctx->route->plugins != 0) {
         rc = ngx_kong_plugins_access(r, ctx);
         if (rc != NGX_OK) {

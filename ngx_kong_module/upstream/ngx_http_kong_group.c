@@ -256,13 +256,17 @@ ngx_http_kong_group_tick(ngx_kong_map_t *map)
 
         group = map->groups[i];
 
-        /* half a minute is often enough for slots that are kept for ten */
+        /*
+         * Half a minute is often enough for slots that are kept for ten.  Not
+         * the upstream's slot says when: a segment before this one may have
+         * targets that only its last requests use.
+         */
 
-        if (group == NULL || group->slot == NULL
-            || now - group->slot->seen < 30)
-        {
+        if (group == NULL || now - group->told < 30) {
             continue;
         }
+
+        group->told = now;
 
         for (k = 0; group->targets != NULL && k < group->n; k++) {
             if (group->targets[k] != NULL) {
@@ -270,6 +274,8 @@ ngx_http_kong_group_tick(ngx_kong_map_t *map)
             }
         }
 
-        group->slot->seen = now;
+        if (group->slot != NULL) {
+            group->slot->seen = now;
+        }
     }
 }

@@ -33,6 +33,7 @@ struct ngx_http_kong_group_s {
     ngx_atomic_uint_t          changes;      /* slot->changes of `usable` */
     ngx_uint_t                 active;       /* this worker's requests */
     ngx_uint_t                 retries;      /* of these: tried again */
+    uint32_t                   told;         /* when its slots were kept */
 
     unsigned                   known:1;      /* `usable` is set */
 };

@@ -328,10 +328,14 @@ ngx_http_kong_pick_cost(ngx_http_kong_group_t *group, ngx_uint_t i,
     double average)
 {
     double              cost, ms;
+    ngx_atomic_int_t    active;
     ngx_kong_target_t  *t;
 
     t = group->targets[i];
-    cost = (t != NULL) ? (double) t->active + 1 : 1;
+    active = (t != NULL) ? (ngx_atomic_int_t) t->active : 0;
+
+    /* a worker killed between two steps may leave it one too low */
+    cost = (double) ngx_max(active, 0) + 1;
 
     if (group->balancer->algorithm == KONG_LATENCY) {
         ms = (t != NULL) ? ngx_kong_target_latency(t) : -1;

@@ -14,6 +14,8 @@
 
 #define NGX_KONG_COUNTERS_SLOTS  24
 #define NGX_KONG_COUNTERS_SPIN   128     /* tries before a look at the owner */
+#define NGX_KONG_COUNTERS_WAIT   1000    /* looks, before it is not waited for
+                                            any longer */
 
 /* a window that begins later than this from now was made by a clock that has
  * been set back since; a little is what workers' clocks may differ */
@@ -407,15 +409,19 @@ ngx_kong_counters_slot(ngx_kong_bucket_t *bucket, ngx_kong_counter_key_t *key,
 }
 
 
-/* the owner is a worker in a few dozen instructions, or one that was killed
- * amid them: then the lock is taken over */
+/*
+ * The owner is a worker in a few dozen instructions, or one that was killed
+ * or stopped amid them: then the lock is taken over.  Its pid may be another
+ * process's by now, so there is an end to the waiting; a stopped worker that
+ * goes on spoils one count at most.
+ */
 static void
 ngx_kong_counters_lock(ngx_kong_bucket_t *bucket)
 {
-    ngx_uint_t         i;
+    ngx_uint_t         i, n;
     ngx_atomic_uint_t  owner;
 
-    for ( ;; ) {
+    for (n = 0; /* void */ ; n++) {
 
         for (i = 0; i < NGX_KONG_COUNTERS_SPIN; i++) {
 
@@ -430,8 +436,9 @@ ngx_kong_counters_lock(ngx_kong_bucket_t *bucket)
 
         owner = bucket->lock;
 
-        if (owner != 0 && kill((ngx_pid_t) owner, 0) == -1
-            && ngx_errno == ESRCH
+        if (owner != 0
+            && (n >= NGX_KONG_COUNTERS_WAIT
+                || (kill((ngx_pid_t) owner, 0) == -1 && ngx_errno == ESRCH))
             && ngx_atomic_cmp_set(&bucket->lock, owner, ngx_pid))
         {
             return;
