@@ -57,5 +57,21 @@ int crud_check(dao_t *d, const schema_t *s, value_t *entity,
     unsigned update);
 /* shows what d->error says */
 void crud_fail(admin_request_t *r, dao_t *d);
+/* one row, completed */
+void crud_show(admin_request_t *r, dao_t *d, int status,
+    const value_t *row);
+void crud_missing(admin_request_t *r, dao_t *d,
+    const admin_str_t *key);
+
+/* crud_write.c: `row` is what is there, or NULL; `parent` that of a nested
+ * path, or NULL */
+void crud_create(admin_request_t *r, dao_t *d, const value_t *parent);
+void crud_delete(admin_request_t *r, dao_t *d, value_t *row);
+void crud_patch(admin_request_t *r, dao_t *d, const admin_str_t *key,
+    value_t *row, const value_t *parent);
+void crud_put(admin_request_t *r, dao_t *d, const admin_str_t *key,
+    value_t *row, const value_t *parent);
+void crud_parent_put(admin_request_t *r, dao_t *d,
+    const admin_str_t *key, value_t *row, value_t *child);
 
 #endif
