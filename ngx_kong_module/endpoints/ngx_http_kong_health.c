@@ -153,8 +153,10 @@ ngx_http_kong_health_list(ngx_http_kong_health_t *h, ngx_chain_t *out)
 static size_t
 ngx_http_kong_health_length(ngx_http_kong_health_t *h)
 {
-    size_t      len;
-    ngx_uint_t  i;
+    size_t                  len;
+    uint32_t                k;
+    ngx_uint_t              i;
+    const kong_endpoint_t  *e;
 
     len = 2;
 
@@ -163,13 +165,19 @@ ngx_http_kong_health_length(ngx_http_kong_health_t *h)
     }
 
     for (i = 0; i < h->seg->sections[KONG_SECTION_ENDPOINTS].n; i++) {
-        len += NGX_HTTP_KONG_HEALTH_TEXT
-               + kong_segment_str(h->seg, h->seg->endpoints[i].name).len;
-    }
+        e = &h->seg->endpoints[i];
 
-    for (i = 0; i < h->seg->sections[KONG_SECTION_ADDRESSES].n; i++) {
         len += NGX_HTTP_KONG_HEALTH_TEXT
-               + kong_segment_str(h->seg, h->seg->addresses[i].host).len;
+               + kong_segment_str(h->seg, e->name).len;
+
+        /* nothing says that two of them share no address */
+
+        for (k = 0; k < e->n; k++) {
+            len += NGX_HTTP_KONG_HEALTH_TEXT
+                   + kong_segment_str(h->seg,
+                                      h->seg->addresses[e->first + k].host)
+                     .len;
+        }
     }
 
     return len;
