@@ -103,9 +103,11 @@ ok(wait_until(5, sub {
 
 is($cluster->kill_primary, 'pg2', 'the primary is killed');
 wait_until(5, sub { !$node->status->{database}{reachable} });
-my $served = $watch[0]->last_version;
 nap(4);
-is($watch[0]->last_version, $served, 'the lagging replica is not read');
+my @numbers = sort { $a <=> $b }
+              map { $_->[2] =~ /^w2\.(\d+)$/ } $watch[0]->seen;
+is($watch[0]->last_version, "w2.$numbers[-1]",
+   'the lagging replica is not read');
 like($node->status->{source}{message} || '', qr/lacks/, '/status says why');
 
 is($cluster->promote, 'pg1', 'it is promoted all the same');
