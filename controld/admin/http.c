@@ -620,6 +620,15 @@ admin_type_is(const admin_request_t *r, const char *type)
 static void
 admin_start(admin_request_t *r)
 {
+    if (r->route->schema != NULL
+        && strcmp(r->route->schema->name, "filter_chains") == 0)
+    {
+        admin_message(r, 400, "this endpoint is only available when wasm is "
+                      "enabled");
+        admin_reply(r);
+        return;
+    }
+
     if (r->settings->used && r->route->database != NULL) {
         admin_database(r, r->route->database);
         return;

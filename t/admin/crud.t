@@ -292,6 +292,9 @@ check('shown', 'GET', '/debug/node/log-level', undef, 200,
       { message => 'log level: debug' });
 check('no level', 'PUT', '/debug/node/log-level/loud', undef, 400,
       { message => 'unknown log level: loud' });
+check('wasm', $_, '/filter-chains', $_ eq 'POST' ? {} : undef, 400, {
+      message => 'this endpoint is only available when wasm is enabled' })
+    for qw(GET POST);
 check('cache', 'DELETE', '/cache', undef, 204);
 
 my $doc = check('openapi', 'GET', '/openapi.json', undef, 200,
