@@ -88,6 +88,7 @@ struct publisher_s {
     unsigned            alive:1;       /* the last beat was answered */
     unsigned            told:1;        /* the current pair is served */
     unsigned            hinted:1;      /* the log knows of the hanging */
+    unsigned            sourced:1;     /* a file or a database is the source */
     unsigned            delay;
 
     /* the disk's thread writes these between run and done only */
@@ -129,6 +130,10 @@ static void publisher_beaten(void *data, int status, const char *body,
     size_t len);
 static void publisher_compare(void *data, int status, const char *body,
     size_t len);
+static int publisher_adopt(publisher_t *p, uint32_t config,
+    uint32_t endpoints);
+static int publisher_has(publisher_t *p, kong_segment_kind_t kind,
+    uint32_t generation);
 static void publisher_retold(void *data, int status, const char *body,
     size_t len);
 static void publisher_reason(publisher_t *p, const char *body);
@@ -309,6 +314,8 @@ publisher_state(publisher_t *p, const publisher_state_t *state)
 {
     char    *message, *text;
     size_t   size;
+
+    p->sourced = (strcmp(state->source, "off") != 0);
 
     /* long error texts are cut: a request line has its limit */
     text = strndup(state->message, PUBLISHER_MESSAGE);
@@ -851,6 +858,7 @@ static void
 publisher_compare(void *data, int status, const char *body, size_t len)
 {
     char          target[96];
+    uint32_t      config, endpoints;
     publisher_t  *p = data;
 
     (void) len;
@@ -859,8 +867,11 @@ publisher_compare(void *data, int status, const char *body, size_t len)
         return;
     }
 
-    if (publisher_member(body, "config") == p->config
-        && publisher_member(body, "endpoints") == p->endpoints)
+    config = publisher_member(body, "config");
+    endpoints = publisher_member(body, "endpoints");
+
+    if ((config == p->config && endpoints == p->endpoints)
+        || publisher_adopt(p, config, endpoints) == 0)
     {
         p->told = 1;
         return;
@@ -872,6 +883,72 @@ publisher_compare(void *data, int status, const char *body, size_t len)
 
     (void) control_request(p->control, "POST", target, PUBLISHER_TIMEOUT,
                            publisher_retold, p);
+}
+
+
+/*
+ * A daemon that was killed between a publish and `current` leaves nginx with
+ * a pair that is newer than ours.  What a source has said is not taken back:
+ * its pair becomes the current one, and the source's next reading follows.
+ * What was posted without an answer is: nobody was promised it, and its text
+ * is not kept.
+ */
+static int
+publisher_adopt(publisher_t *p, uint32_t config, uint32_t endpoints)
+{
+    kept_t  *k;
+
+    if (!p->sourced
+        || (int32_t) (config - p->config) < 0
+        || (config == p->config
+            && (int32_t) (endpoints - p->endpoints) < 0)
+        || publisher_has(p, KONG_SEGMENT_CONFIG, config) == -1
+        || publisher_has(p, KONG_SEGMENT_ENDPOINTS, endpoints) == -1)
+    {
+        return -1;
+    }
+
+    k = calloc(1, sizeof(kept_t));
+    if (k == NULL) {
+        return -1;
+    }
+
+    log_write(LOG_NOTICE, "nginx serves configuration %" PRIu32 ", newer than "
+              "%" PRIu32 " that a killed daemon noted: it stays", config,
+              p->config);
+
+    p->config = config;
+    p->endpoints = endpoints;
+
+    k->publisher = p;
+    k->rc = PUBLISH_SERVED;
+    k->keep.config = config;
+    k->keep.endpoints = endpoints;
+    k->keep.done = publisher_kept;
+
+    keeper_keep(p->keeper, &k->keep);
+
+    return 0;
+}
+
+
+static int
+publisher_has(publisher_t *p, kong_segment_kind_t kind, uint32_t generation)
+{
+    const char     *err;
+    segment_buf_t   buf;
+
+    if (generation == 0) {
+        return (kind == KONG_SEGMENT_ENDPOINTS) ? 0 : -1;
+    }
+
+    if (store_read(p->store, kind, generation, &buf, &err) == -1) {
+        return -1;
+    }
+
+    segment_buf_release(&buf);
+
+    return 0;
 }
 
 
