@@ -201,10 +201,6 @@ const kong_credential_t *ngx_kong_credential(ngx_http_request_t *r,
 /* for prepare(): "<scheme>" or "<scheme> realm=\"<config.realm>\"" */
 ngx_int_t ngx_kong_challenge(ngx_kong_instance_t *in, ngx_pool_t *pool,
     const char *scheme, ngx_str_t *challenge);
-/* user and password of Proxy-Authorization, else Authorization, with this
- * scheme; *lower is the header's name.  NGX_DECLINED when there are none */
-ngx_int_t ngx_kong_basic(ngx_http_request_t *r, const char *scheme,
-    ngx_str_t *user, ngx_str_t *password);
 /* the failure of an authentication plugin with config.anonymous: NGX_OK to go
  * on as that consumer, NGX_DECLINED when the plugin must refuse */
 ngx_int_t ngx_kong_anonymous(ngx_http_request_t *r, ngx_kong_run_t *run);
