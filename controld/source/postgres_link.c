@@ -3,7 +3,10 @@
  * no deadlines, so every step has one here: connecting as a whole, and each
  * statement for as long as not a byte of its answer arrives.
  *
- * done() is never called from within pg_link_connect() or pg_link_send(): a
+ * Statements go out in libpq's pipeline mode, one or several at a time, so
+ * that a reading costs as many round trips as it has decisions.
+ *
+ * done() is never called from within pg_link_connect() or pg_link_go(): a
  * failure is reported by the loop.
  */
 
@@ -17,7 +20,10 @@ static void pg_link_watch(pg_link_t *l, short what);
 static void pg_link_handler(evutil_socket_t fd, short what, void *data);
 static void pg_link_late(evutil_socket_t fd, short what, void *data);
 static void pg_link_poll(pg_link_t *l);
+static void pg_link_notified(pg_link_t *l);
 static void pg_link_results(pg_link_t *l);
+static void pg_link_keep(pg_link_t *l, PGresult *res);
+static void pg_link_end(pg_link_t *l);
 static void pg_link_deadline(pg_link_t *l, unsigned ms);
 static void pg_link_fail(pg_link_t *l, const char *error);
 static void pg_link_broken(pg_link_t *l);
@@ -69,6 +75,8 @@ pg_link_close(pg_link_t *l)
 
     l->connecting = 0;
     l->active = 0;
+    l->asked = 0;
+    l->bad = 0;
     l->done = NULL;
 }
 
@@ -105,28 +113,40 @@ pg_link_connect(pg_link_t *l, const pg_settings_t *settings, size_t host,
 
 
 void
-pg_link_send(pg_link_t *l, const char *sql, const pg_arg_t *args, size_t n,
-    int binary, unsigned wait, pg_link_done_pt done)
+pg_link_add(pg_link_t *l, const char *sql, const pg_arg_t *args, size_t n,
+    int binary)
 {
-    int          rc;
     Oid          types[4];
     size_t       i;
     const char  *values[4];
 
-    l->done = done;
-    l->active = 1;
-    l->wait = wait;
+    l->asked++;
 
     for (i = 0; i < n && i < 4; i++) {
         types[i] = args[i].type;
         values[i] = args[i].text;
     }
 
-    rc = (l->conn == NULL) ? 0
-         : PQsendQueryParams(l->conn, sql, (int) n, types, values, NULL,
-                             NULL, binary);
+    if (l->conn == NULL || l->bad
+        || PQsendQueryParams(l->conn, sql, (int) n, types, values, NULL,
+                             NULL, binary)
+           == 0)
+    {
+        l->bad = 1;
+    }
+}
 
-    if (rc == 0) {
+
+void
+pg_link_go(pg_link_t *l, unsigned wait, pg_link_done_pt done)
+{
+    int  rc;
+
+    l->done = done;
+    l->active = 1;
+    l->wait = wait;
+
+    if (l->bad || PQpipelineSync(l->conn) == 0) {
         pg_link_deadline(l, 1);
         return;
     }
@@ -134,6 +154,15 @@ pg_link_send(pg_link_t *l, const char *sql, const pg_arg_t *args, size_t n,
     rc = PQflush(l->conn);
     pg_link_deadline(l, rc == -1 ? 1 : wait);
     pg_link_watch(l, rc == 1 ? EV_READ|EV_WRITE : EV_READ);
+}
+
+
+void
+pg_link_send(pg_link_t *l, const char *sql, const pg_arg_t *args, size_t n,
+    int binary, unsigned wait, pg_link_done_pt done)
+{
+    pg_link_add(l, sql, args, n, binary);
+    pg_link_go(l, wait, done);
 }
 
 
@@ -180,8 +209,6 @@ static void
 pg_link_handler(evutil_socket_t fd, short what, void *data)
 {
     int         rc;
-    PGnotify   *n;
-    unsigned    notified;
     pg_link_t  *l = data;
 
     (void) fd;
@@ -210,14 +237,7 @@ pg_link_handler(evutil_socket_t fd, short what, void *data)
     }
 
     pg_link_watch(l, rc == 1 ? EV_READ|EV_WRITE : EV_READ);
-
-    for (notified = 0; (n = PQnotifies(l->conn)) != NULL; notified = 1) {
-        PQfreemem(n);
-    }
-
-    if (notified) {
-        postgres_notified(l->source);
-    }
+    pg_link_notified(l);
 
     /* a notification may have started a statement, or found the link idle */
 
@@ -226,6 +246,22 @@ pg_link_handler(evutil_socket_t fd, short what, void *data)
 
     } else if (l->conn != NULL && PQstatus(l->conn) == CONNECTION_BAD) {
         pg_link_broken(l);
+    }
+}
+
+
+static void
+pg_link_notified(pg_link_t *l)
+{
+    PGnotify  *n;
+    unsigned   notified;
+
+    for (notified = 0; (n = PQnotifies(l->conn)) != NULL; notified = 1) {
+        PQfreemem(n);
+    }
+
+    if (notified) {
+        postgres_notified(l->source);
     }
 }
 
@@ -253,7 +289,9 @@ pg_link_poll(pg_link_t *l)
         return;
     }
 
-    if (PQsetnonblocking(l->conn, 1) == -1) {
+    if (PQsetnonblocking(l->conn, 1) == -1
+        || PQenterPipelineMode(l->conn) == 0)
+    {
         pg_link_broken(l);
         return;
     }
@@ -269,53 +307,89 @@ pg_link_poll(pg_link_t *l)
 }
 
 
-/* a statement is over when its last result was taken; the first one that
- * fails counts */
+/*
+ * A statement's answer is handed over when it is complete, that of the last
+ * one when the link is free again.
+ */
 static void
 pg_link_results(pg_link_t *l)
 {
-    PGresult         *res;
-    pg_link_done_pt   done;
+    PGresult  *res;
 
-    while (!PQisBusy(l->conn)) {
+    while (l->conn != NULL && l->active && !PQisBusy(l->conn)) {
 
         res = PQgetResult(l->conn);
 
-        if (res != NULL) {
-            if (l->result == NULL
-                || PQresultStatus(l->result) != PGRES_FATAL_ERROR)
+        if (res == NULL) {
+            if (l->asked > 1 && l->result != NULL) {
+                l->asked--;
+                res = l->result;
+                l->result = NULL;
+                l->done(l, res);
+
+            } else if (PQstatus(l->conn) == CONNECTION_BAD
+                       || l->result == NULL)
             {
-                PQclear(l->result);
-                l->result = res;
-
-            } else {
-                PQclear(res);
-            }
-
-            if (PQstatus(l->conn) == CONNECTION_BAD) {
                 pg_link_broken(l);
-                return;
             }
 
             continue;
         }
 
-        res = l->result;
-        done = l->done;
-        l->result = NULL;
-        l->done = NULL;
-        l->active = 0;
-        (void) evtimer_del(l->deadline);
-
-        if (res == NULL) {
-            l->done = done;
-            pg_link_broken(l);
-            return;
+        if (PQresultStatus(res) == PGRES_PIPELINE_SYNC) {
+            PQclear(res);
+            pg_link_end(l);
+            continue;
         }
 
-        done(l, res);
+        pg_link_keep(l, res);
+
+        if (PQstatus(l->conn) == CONNECTION_BAD) {
+            pg_link_broken(l);
+        }
+    }
+}
+
+
+/* of a statement's results the first one that fails counts */
+static void
+pg_link_keep(pg_link_t *l, PGresult *res)
+{
+    if (l->result != NULL && PQresultStatus(l->result) == PGRES_FATAL_ERROR) {
+        PQclear(res);
         return;
     }
+
+    PQclear(l->result);
+    l->result = res;
+}
+
+
+static void
+pg_link_end(pg_link_t *l)
+{
+    PGresult         *res;
+    pg_link_done_pt   done;
+
+    if (l->result == NULL || l->asked != 1) {
+        pg_link_fail(l, "its answers are out of step");
+        return;
+    }
+
+    /* One that came right behind the answer lies in libpq's buffer, and no
+     * event will tell of it.  The link counts as busy: done() looks. */
+
+    pg_link_notified(l);
+
+    res = l->result;
+    done = l->done;
+    l->result = NULL;
+    l->done = NULL;
+    l->active = 0;
+    l->asked = 0;
+    (void) evtimer_del(l->deadline);
+
+    done(l, res);
 }
 
 

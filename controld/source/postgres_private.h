@@ -4,7 +4,8 @@
  * postgres.c          life cycle, what the daemon sees, state and its log
  * postgres_link.c     one connection: connecting, statements, deadlines
  * postgres_round.c    all hosts at once, and which of them is read
- * postgres_read.c     what is asked of the one that was chosen
+ * postgres_watch.c    when something is asked of the one that was chosen
+ * postgres_read.c     what is asked, and what the answers say
  * postgres_fence.c    what must never be taken back
  */
 
@@ -34,8 +35,8 @@
 
 typedef struct pg_link_s  pg_link_t;
 
-/* `res` is the answer, which the callee clears; NULL: the link is lost and
- * its error says why */
+/* `res` is the answer to a statement, which the callee clears; NULL: the link
+ * is lost and its error says why */
 typedef void (*pg_link_done_pt)(pg_link_t *link, PGresult *res);
 
 struct pg_link_s {
@@ -47,8 +48,10 @@ struct pg_link_s {
     pg_link_done_pt       done;          /* of what is under way */
     PGresult             *result;
     unsigned              wait;          /* ms */
+    unsigned              asked;         /* statements without an answer */
     unsigned              connecting:1;
-    unsigned              active:1;      /* a statement is under way */
+    unsigned              active:1;      /* some are under way */
+    unsigned              bad:1;         /* one could not be sent */
     char                  name[160];     /* "host:port" */
     char                  error[256];
 };
@@ -118,6 +121,12 @@ struct source_s {
     unsigned             want;           /* PG_WANT_* */
     int                  step;           /* of a reading */
     int                  kind;
+    struct {
+        int8_t           step;
+        int8_t           kind;
+    } asked[ROWS_KINDS + 8];             /* in one round trip */
+    unsigned             n_asked;
+    unsigned             answered;
     unsigned             full:1;         /* everything is being read */
     unsigned             busy:1;         /* something is asked of `main` */
     unsigned             forget:1;       /* the mirror, once it is free */
@@ -176,6 +185,11 @@ void pg_link_release(pg_link_t *l);
  * when the connection stands */
 void pg_link_connect(pg_link_t *l, const pg_settings_t *settings,
     size_t host, const char *address, pg_link_done_pt done);
+/* several statements in one round trip: add() each, then go().  done() has
+ * every answer in turn; only with the last one is the link free again */
+void pg_link_add(pg_link_t *l, const char *sql, const pg_arg_t *args,
+    size_t n, int binary);
+void pg_link_go(pg_link_t *l, unsigned wait, pg_link_done_pt done);
 void pg_link_send(pg_link_t *l, const char *sql, const pg_arg_t *args,
     size_t n, int binary, unsigned wait, pg_link_done_pt done);
 void pg_link_close(pg_link_t *l);
@@ -195,14 +209,19 @@ extern const char  postgres_identity_plain_sql[];
 /* names to be resolved; of both settings */
 int postgres_names(source_t *s);
 
-/* postgres_read.c */
+/* postgres_watch.c */
 void postgres_chosen(source_t *s);
 void postgres_want(source_t *s, unsigned want);
 void postgres_next(source_t *s);
-/* nothing is under way any more: the connection is gone */
-void postgres_stop(source_t *s);
 void postgres_notified(source_t *s);
 void postgres_tick(evutil_socket_t fd, short what, void *data);
+
+/* postgres_read.c */
+void postgres_read(source_t *s, unsigned full);
+/* is anything new? */
+void postgres_poll(source_t *s);
+/* nothing is under way any more: the connection is gone */
+void postgres_stop(source_t *s);
 
 /* postgres_fence.c */
 void postgres_fence_load(source_t *s);

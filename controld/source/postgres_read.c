@@ -1,11 +1,11 @@
 /*
- * postgres_read: what is asked of the server that was chosen, one thing at a
- * time.
+ * postgres_read: what a configuration is read from, and whether there is
+ * anything new.
  *
  * Configurations are read in one REPEATABLE READ transaction: everything, or,
  * where our tables keep a log of changes, the rows that changed since the
- * version that is known.  A notification starts that at once; a ping each
- * second sees a version whose notification was lost, and a role that changed.
+ * version that is known.  What does not depend on an answer is asked together
+ * with what comes before it: a change costs two round trips.
  *
  * Without our tables, or while they have no triggers that can be relied on,
  * each db_update_frequency asks whether any transaction has ended since (the
@@ -43,25 +43,20 @@ typedef enum {
 typedef int (*read_handler_pt)(source_t *s, const PGresult *res);
 
 
-static void postgres_listening(pg_link_t *l, PGresult *res);
-static void postgres_ping(source_t *s);
-static void postgres_pinged(pg_link_t *l, PGresult *res);
-static void postgres_promoted(pg_link_t *l, PGresult *res);
-static void postgres_poll(source_t *s);
 static void postgres_polled(pg_link_t *l, PGresult *res);
-static void postgres_read(source_t *s, unsigned full);
 static void postgres_step(source_t *s);
 static void postgres_stepped(pg_link_t *l, PGresult *res);
 static unsigned postgres_skips(const source_t *s);
+static unsigned postgres_waits(int step);
 static void postgres_ask(source_t *s, read_step_t step,
     pg_link_done_pt done);
+static unsigned postgres_add(source_t *s, read_step_t step, int kind);
 static int postgres_take_changes(source_t *s, const PGresult *res);
 static int postgres_take_catalog(source_t *s, const PGresult *res);
 static int postgres_take_version(source_t *s, const PGresult *res);
 static int postgres_take_guard(source_t *s, const PGresult *res);
 static int postgres_take_snapshot(source_t *s, const PGresult *res);
 static int postgres_take_print(source_t *s, const PGresult *res);
-static int postgres_take_rows(source_t *s, PGresult *res);
 static int postgres_take_identity(source_t *s, const PGresult *res);
 static void postgres_complete(source_t *s);
 static void postgres_broken(source_t *s, const char *fmt, ...)
@@ -70,12 +65,6 @@ static const char *postgres_print_sql(arena_t *a, const rows_plan_t *p);
 static char *postgres_ids(arena_t *a, const rows_given_t *g);
 
 
-static const char  postgres_ping_sql[] =
-    "SELECT pg_is_in_recovery()::text, "
-    "(SELECT version || ' ' || stamp FROM controld_commits "
-    "ORDER BY version DESC LIMIT 1)";
-static const char  postgres_ping_plain_sql[] =
-    "SELECT pg_is_in_recovery()::text, NULL::text";
 static const char  postgres_begin_sql[] =
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 static const char  postgres_changes_sql[] =
@@ -90,236 +79,8 @@ static const char  postgres_snapshot_sql[] =
     "SELECT txid_current_snapshot()::text";
 
 
-/* a server is there: what it has is read, as far as it is not known */
-void
-postgres_chosen(source_t *s)
-{
-    struct timeval  tv;
-
-    postgres_reachable(s);
-
-    s->want = (s->rows == NULL || !s->armed) ? PG_WANT_FULL
-                                             : PG_WANT_CHECK|PG_WANT_POLL;
-    s->ticks = 0;
-
-    postgres_ms(&tv, PG_TICK);
-    (void) event_add(s->tick, &tv);
-
-    if (s->identity.recovery) {
-        postgres_next(s);
-        return;
-    }
-
-    /* before anything is read, so that nothing falls in between */
-
-    s->busy = 1;
-    pg_link_send(&s->main, "LISTEN " PG_CHANNEL, NULL, 0, 0, PG_STATEMENT,
-                 postgres_listening);
-}
-
-
-static void
-postgres_listening(pg_link_t *l, PGresult *res)
-{
-    source_t  *s;
-
-    s = l->source;
-    s->busy = 0;
-
-    if (res == NULL) {
-        postgres_lost(s);
-        return;
-    }
-
-    PQclear(res);
-    postgres_next(s);
-}
-
-
-void
-postgres_notified(source_t *s)
-{
-    postgres_want(s, s->armed ? PG_WANT_CHECK : PG_WANT_POLL);
-}
-
-
-void
-postgres_want(source_t *s, unsigned want)
-{
-    s->want |= want;
-    postgres_next(s);
-}
-
-
-void
-postgres_tick(evutil_socket_t fd, short what, void *data)
-{
-    unsigned   n;
-    source_t  *s = data;
-
-    (void) fd;
-    (void) what;
-
-    s->ticks++;
-
-    /* the disk was full, nginx refused: again, less and less often */
-
-    if (s->refused != 0 && !s->given) {
-        n = (s->refused < 6) ? 1u << (s->refused - 1) : 32;
-
-        if (s->ticks % n == 0) {
-            s->given = 1;
-            s->host.ready(s->host.data);
-        }
-    }
-
-    if (s->main.conn == NULL) {
-        return;
-    }
-
-    n = (s->frequency < 1) ? 1 : (unsigned) (s->frequency + 0.5);
-
-    if (s->ticks % n == 0) {
-        s->want |= PG_WANT_POLL;
-    }
-
-    if (s->identity.recovery && s->ticks % PG_SEEK == 0) {
-        postgres_round(s);
-    }
-
-    postgres_want(s, PG_WANT_PING);
-}
-
-
-void
-postgres_next(source_t *s)
-{
-    if (s->busy || s->main.conn == NULL) {
-        return;
-    }
-
-    /* what was read before is still needed */
-
-    if (!s->given) {
-
-        if (s->want & PG_WANT_FULL) {
-            s->want &= ~(PG_WANT_FULL|PG_WANT_CHECK|PG_WANT_POLL);
-            postgres_read(s, 1);
-            return;
-        }
-
-        if (s->want & PG_WANT_CHECK) {
-            s->want &= ~PG_WANT_CHECK;
-            postgres_read(s, s->rows == NULL || !s->armed);
-            return;
-        }
-
-        if (s->want & PG_WANT_POLL) {
-            s->want &= ~PG_WANT_POLL;
-            postgres_poll(s);
-            return;
-        }
-    }
-
-    if (s->want & PG_WANT_PING) {
-        s->want &= ~PG_WANT_PING;
-        postgres_ping(s);
-    }
-}
-
-
-static void
-postgres_ping(source_t *s)
-{
-    s->busy = 1;
-    pg_link_send(&s->main, s->tables ? postgres_ping_sql
-                                     : postgres_ping_plain_sql,
-                 NULL, 0, 0, PG_PING, postgres_pinged);
-}
-
-
-static void
-postgres_pinged(pg_link_t *l, PGresult *res)
-{
-    char       version[64];
-    source_t  *s;
-    unsigned   recovery;
-
-    s = l->source;
-    s->busy = 0;
-
-    if (res == NULL) {
-        postgres_lost(s);
-        return;
-    }
-
-    if (PQresultStatus(res) != PGRES_TUPLES_OK || PQntuples(res) != 1) {
-        PQclear(res);
-        s->tables = 0;                   /* they were dropped */
-        postgres_want(s, PG_WANT_FULL);
-        return;
-    }
-
-    recovery = (PQgetvalue(res, 0, 0)[0] == 't');
-    (void) snprintf(version, sizeof(version), "%" PRId64 " %" PRId64,
-                    s->version, s->stamp);
-
-    if (s->tables && !s->given && strcmp(version, PQgetvalue(res, 0, 1)) != 0)
-    {
-        s->want |= s->armed ? PG_WANT_CHECK : PG_WANT_POLL;
-    }
-
-    PQclear(res);
-
-    if (recovery == s->identity.recovery) {
-        postgres_next(s);
-        return;
-    }
-
-    if (recovery) {
-        (void) snprintf(l->error, sizeof(l->error), "it is no primary any "
-                        "more");
-        pg_link_close(l);
-        postgres_lost(s);
-        return;
-    }
-
-    s->busy = 1;
-    pg_link_send(l, postgres_identity_sql, NULL, 0, 0, PG_STATEMENT,
-                 postgres_promoted);
-}
-
-
-static void
-postgres_promoted(pg_link_t *l, PGresult *res)
-{
-    source_t       *s;
-    pg_identity_t   identity;
-
-    s = l->source;
-    s->busy = 0;
-
-    if (res == NULL) {
-        postgres_lost(s);
-        return;
-    }
-
-    if (postgres_identity(res, &identity) == 0) {
-        s->identity = identity;
-
-    } else {
-        s->identity.recovery = 0;
-    }
-
-    PQclear(res);
-    postgres_round_stop(s);
-    log_write(LOG_NOTICE, "database %s is the primary now", l->name);
-    postgres_chosen(s);
-}
-
-
 /* the statements of a reading, without a transaction: is anything new? */
-static void
+void
 postgres_poll(source_t *s)
 {
     s->busy = 1;
@@ -413,12 +174,11 @@ postgres_polled(pg_link_t *l, PGresult *res)
 }
 
 
-static void
+void
 postgres_read(source_t *s, unsigned full)
 {
     s->busy = 1;
     s->full = full;
-    s->step = READ_BEGIN;
     s->kind = -1;
     s->new_version = s->version;
     s->new_stamp = s->stamp;
@@ -427,24 +187,49 @@ postgres_read(source_t *s, unsigned full)
     s->batch.base = s->rows;
     s->batch.plan = s->plan;
 
-    postgres_ask(s, READ_BEGIN, postgres_stepped);
+    s->step = READ_BEGIN - 1;
+    postgres_step(s);
 }
 
 
-/* the next step that has something to do */
+/* the next steps that have something to do, up to one whose answer decides
+ * what comes after it */
 static void
 postgres_step(source_t *s)
 {
+    unsigned  wait, longest;
+
+    longest = 0;
+    s->n_asked = 0;
+    s->answered = 0;
+
     do {
-        if (s->step == READ_ROWS && s->kind < ROWS_KINDS - 1) {
-            s->kind++;
+        do {
+            if (s->step == READ_ROWS && s->kind < ROWS_KINDS - 1) {
+                s->kind++;
 
-        } else {
-            s->step++;
-        }
-    } while (s->step < READ_COMMIT && postgres_skips(s));
+            } else {
+                s->step++;
+            }
+        } while (s->step < READ_COMMIT && postgres_skips(s));
 
-    postgres_ask(s, s->step, postgres_stepped);
+        s->asked[s->n_asked].step = (int8_t) s->step;
+        s->asked[s->n_asked++].kind = (int8_t) s->kind;
+
+        wait = postgres_add(s, (read_step_t) s->step, s->kind);
+        longest = (wait > longest) ? wait : longest;
+
+    } while (!postgres_waits(s->step));
+
+    pg_link_go(&s->main, longest, postgres_stepped);
+}
+
+
+static unsigned
+postgres_waits(int step)
+{
+    return step == READ_CHANGES || step == READ_CATALOG || step == READ_GUARD
+           || step == READ_COMMIT;
 }
 
 
@@ -488,6 +273,15 @@ postgres_skips(const source_t *s)
 static void
 postgres_ask(source_t *s, read_step_t step, pg_link_done_pt done)
 {
+    s->step = step;
+    pg_link_go(&s->main, postgres_add(s, step, -1), done);
+}
+
+
+/* how long its answer may take */
+static unsigned
+postgres_add(source_t *s, read_step_t step, int kind)
+{
     int                 n, binary;
     char                numbers[2][24];
     arena_t            *a;
@@ -500,7 +294,6 @@ postgres_ask(source_t *s, read_step_t step, pg_link_done_pt done)
     n = 0;
     binary = 0;
     wait = PG_STATEMENT;
-    s->step = step;
 
     switch (step) {
 
@@ -544,14 +337,14 @@ postgres_ask(source_t *s, read_step_t step, pg_link_done_pt done)
         break;
 
     case READ_ROWS:
-        k = &s->batch.plan->kinds[s->kind];
+        k = &s->batch.plan->kinds[kind];
         binary = 1;
         sql = k->sql;
 
-        if (!s->batch.given[s->kind].whole) {
+        if (!s->batch.given[kind].whole) {
             sql = k->sql_ids;
             args[0].type = PG_TYPE_UUIDS;
-            args[0].text = postgres_ids(a, &s->batch.given[s->kind]);
+            args[0].text = postgres_ids(a, &s->batch.given[kind]);
             n = 1;
         }
 
@@ -567,15 +360,17 @@ postgres_ask(source_t *s, read_step_t step, pg_link_done_pt done)
         break;
     }
 
-    pg_link_send(&s->main, sql, args, (size_t) n, binary, wait, done);
+    pg_link_add(&s->main, sql, args, (size_t) n, binary);
     arena_free(a);
+
+    return wait;
 }
 
 
 static void
 postgres_stepped(pg_link_t *l, PGresult *res)
 {
-    int               rc;
+    int               rc, step, kind;
     unsigned          good;
     source_t         *s;
     ExecStatusType    status;
@@ -609,19 +404,24 @@ postgres_stepped(pg_link_t *l, PGresult *res)
         return;
     }
 
-    if (s->step == READ_ROWS) {
-        rc = postgres_take_rows(s, res);
+    step = s->asked[s->answered].step;
+    kind = s->asked[s->answered].kind;
+
+    if (step == READ_ROWS) {
+        PQclear(s->batch.given[kind].result);
+        s->batch.given[kind].result = res;
+        rc = 0;
 
     } else {
-        rc = (handlers[s->step] != NULL) ? handlers[s->step](s, res) : 0;
+        rc = (handlers[step] != NULL) ? handlers[step](s, res) : 0;
         PQclear(res);
     }
 
-    if (rc == -1) {
-        return;                          /* it was told */
+    if (rc == -1 || ++s->answered < s->n_asked) {
+        return;                          /* it was told, or is not all */
     }
 
-    if (s->step == READ_COMMIT) {
+    if (step == READ_COMMIT) {
         postgres_complete(s);
         return;
     }
@@ -787,16 +587,6 @@ postgres_take_print(source_t *s, const PGresult *res)
 
     (void) snprintf(s->new_print, sizeof(s->new_print), "%016llx",
                     (unsigned long long) h);
-
-    return 0;
-}
-
-
-static int
-postgres_take_rows(source_t *s, PGresult *res)
-{
-    PQclear(s->batch.given[s->kind].result);
-    s->batch.given[s->kind].result = res;
 
     return 0;
 }

@@ -47,6 +47,8 @@ sub tcp_start
 #   freeze    old connections are dead and nobody says so, new ones pass
 #   cut       resets what is connected, once
 #   trip N    resets a connection once N bytes have come from the server
+#   gather T  keeps what comes from the server until the text T is in it, then
+#             passes all of it at once, and goes on as a cable
 sub say
 {
     my ($self, $what) = @_;
@@ -105,7 +107,7 @@ sub order
 
     POSIX::_exit(0) if !sysread($self->{control}, my $what, 64);
 
-    my ($name, $n) = $what =~ /^(\w+) ?(\d*)/;
+    my ($name, $n) = $what =~ /^(\w+) ?(\w*)/;
 
     if ($name eq 'cut') {
         $self->reset($_) for @{ $self->{links} };
@@ -114,6 +116,7 @@ sub order
     } else {
         $self->{hang} = $name eq 'hang';
         $self->{trip} = $name eq 'trip' ? $n : undef;
+        $self->{gather} = $name eq 'gather' ? $n : undef;
         $_->{frozen} = 1 for $name eq 'freeze' ? @{ $self->{links} } : ();
 
         if ($name eq 'refuse') {
@@ -158,6 +161,14 @@ sub pass
     }
 
     $link->{bytes} += $n if $down;
+
+    if (defined $self->{gather} && $down) {
+        $link->{kept} .= $bytes;
+        return if index($link->{kept}, $self->{gather}) == -1;
+
+        $bytes = delete $link->{kept};
+        $self->{gather} = undef;
+    }
 
     if (defined $self->{trip} && $link->{bytes} > $self->{trip}) {
         my $keep = $n - ($link->{bytes} - $self->{trip});

@@ -1,0 +1,334 @@
+"""The database's parts of scripts/bench: a private PostgreSQL server on
+loopback, changes committed through libpq, and how long they take to be
+served by every worker.  Nothing here runs by itself."""
+import contextlib, ctypes, ctypes.util, glob, os, pwd, random, resource
+import signal, subprocess, time
+
+
+def libpq():
+    lib = ctypes.CDLL(ctypes.util.find_library("pq") or "libpq.so.5")
+    lib.PQconnectdb.restype = lib.PQexec.restype = ctypes.c_void_p
+    lib.PQerrorMessage.restype = lib.PQgetvalue.restype = ctypes.c_char_p
+    lib.PQconnectdb.argtypes = [ctypes.c_char_p]
+    lib.PQexec.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+    lib.PQgetvalue.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
+    for name in ("PQerrorMessage", "PQresultStatus", "PQntuples", "PQclear",
+                 "PQfinish", "PQstatus"):
+        getattr(lib, name).argtypes = [ctypes.c_void_p]
+    return lib
+
+
+class Database:
+    """A server of its own, never as root.  It does not wait for the disk:
+    the clock starts when a commit has returned."""
+
+    def __init__(self, work, port, settings=()):
+        bins = glob.glob("/usr/lib/postgresql/*/bin")
+        if not bins:
+            raise SystemExit("no PostgreSQL server here")
+        self.bin = max(bins, key=lambda b: int(b.split("/")[-2]))
+        self.dir = os.path.join(work, "postgres")
+        self.port, self.lib = port, libpq()
+        os.makedirs(self.dir)
+        self.user = None
+        if os.getuid() == 0:
+            self.user = "postgres"
+            entry = pwd.getpwnam(self.user)
+            os.chown(self.dir, entry.pw_uid, entry.pw_gid)
+        data = os.path.join(self.dir, "data")
+        self.run([f"{self.bin}/initdb", "-D", data, "-U", "kong", "-N", "-A",
+                  "trust", "-E", "UTF8", "--no-locale"])
+        options = [f"port={port}", "listen_addresses=127.0.0.1",
+                   f"unix_socket_directories={self.dir}", "fsync=off",
+                   "full_page_writes=off", "shared_buffers=256MB", *settings]
+        self.server = subprocess.Popen(
+            self.command([f"{self.bin}/postgres", "-D", data]
+                         + [a for o in options for a in ("-c", o)]),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
+        end = time.time() + 30
+        while True:
+            conn = self.connect("postgres")
+            if conn:
+                break
+            if time.time() > end:
+                raise SystemExit("PostgreSQL does not start")
+            time.sleep(0.05)
+        self.exec(conn, "CREATE DATABASE kong")
+        self.lib.PQfinish(conn)
+        self.conn = None
+
+    def command(self, args):
+        if self.user is None:
+            return args
+        return ["setpriv", f"--reuid={self.user}", f"--regid={self.user}",
+                "--clear-groups", "--"] + args
+
+    def run(self, args):
+        subprocess.run(self.command(args), check=True, cwd="/",
+                       stdout=subprocess.DEVNULL)
+
+    def connect(self, name):
+        conn = self.lib.PQconnectdb(f"host={self.dir} port={self.port} "
+                                    f"user=kong dbname={name}".encode())
+        if self.lib.PQstatus(conn) == 0:
+            return conn
+        self.lib.PQfinish(conn)
+        return None
+
+    def exec(self, conn, sql):
+        res = self.lib.PQexec(conn, sql.encode())
+        if self.lib.PQresultStatus(res) not in (1, 2):
+            raise SystemExit(self.lib.PQerrorMessage(conn).decode() + sql)
+        value = None
+        if self.lib.PQntuples(res):
+            value = self.lib.PQgetvalue(res, 0, 0).decode()
+        self.lib.PQclear(res)
+        return value
+
+    def sql(self, sql):
+        if self.conn is None:
+            self.conn = self.connect("kong")
+        return self.exec(self.conn, sql)
+
+    def settings(self):
+        return {"KONG_DATABASE": "postgres", "KONG_PG_HOST": "127.0.0.1",
+                "KONG_PG_PORT": str(self.port), "KONG_PG_USER": "kong",
+                "KONG_PG_DATABASE": "kong"}
+
+    def stop(self):
+        if self.conn is not None:
+            self.lib.PQfinish(self.conn)
+            self.conn = None
+        self.server.send_signal(signal.SIGQUIT)
+        self.server.wait()
+
+
+def database(bench, work, upstream, n, consumers=0):
+    """A bootstrapped database with n routes on 100 services, one more route
+    that changes, and consumers with a key and a password each."""
+    db = Database(work, bench.free_port())
+    bench.RUNNING.append(db.stop)
+    subprocess.run([bench.KONG, "migrations", "bootstrap", "-q"], check=True,
+                   env=dict(os.environ, **db.settings()))
+    db.sql(f"""
+INSERT INTO services (id, ws_id, name, host, port, protocol, retries,
+        connect_timeout, write_timeout, read_timeout, created_at, updated_at)
+    SELECT md5('s' || i)::uuid, w.id, 's' || i, '127.0.0.1',
+           {upstream}, 'http', 5, 60000, 60000, 60000, now(), now()
+    FROM generate_series(0, 99) i, workspaces w;
+INSERT INTO routes (id, ws_id, name, service_id, hosts, paths, protocols,
+        strip_path, preserve_host, regex_priority, path_handling,
+        https_redirect_status_code, request_buffering, response_buffering,
+        created_at, updated_at)
+    SELECT md5('r' || i)::uuid, w.id, 'r' || i, md5('s' || i % 100)::uuid,
+           ARRAY['h' || i % greatest(1, {n} / 1000) || '.example.com'],
+           ARRAY[CASE WHEN i % 10 = 9 THEN '~/p' || i || '/x/(?<id>\\d+)'
+                 ELSE '/p' || i || '/x' END], '{{http,https}}', false, false,
+           0, 'v0', 426, true, true, now(), now()
+    FROM generate_series(1, {n}) i, workspaces w;
+INSERT INTO routes (id, ws_id, name, service_id, hosts, paths, protocols,
+        strip_path, preserve_host, regex_priority, path_handling,
+        https_redirect_status_code, request_buffering, response_buffering)
+    SELECT md5('marker')::uuid, id, 'marker', md5('s1')::uuid,
+           '{{probe.invalid}}', '{{/marker-0}}', '{{http,https}}', false,
+           false, 0, 'v0', 426, true, true FROM workspaces;
+INSERT INTO consumers (id, ws_id, username)
+    SELECT md5('c' || i)::uuid, w.id, 'c' || i
+    FROM generate_series(1, {consumers}) i, workspaces w;
+INSERT INTO keyauth_credentials (id, ws_id, consumer_id, key, created_at)
+    SELECT md5('k' || i)::uuid, w.id, md5('c' || i)::uuid, 'k' || i, now()
+    FROM generate_series(1, {consumers}) i, workspaces w;
+INSERT INTO basicauth_credentials (id, ws_id, consumer_id, username,
+        password, created_at)
+    SELECT md5('b' || i)::uuid, w.id, md5('c' || i)::uuid, 'k' || i,
+           md5(i::text) || 'abcdef01', now()
+    FROM generate_series(1, {consumers}) i, workspaces w;
+""")
+    db.sql("VACUUM ANALYZE")
+    return db
+
+
+def disarm(db):
+    """Without the gateway's own tables, as one that may only be read."""
+    db.sql("""DO $$ DECLARE t record; BEGIN
+    FOR t IN SELECT tgrelid::regclass AS r, tgname FROM pg_trigger
+        WHERE tgname LIKE 'controld\\_%' AND NOT tgisinternal
+    LOOP EXECUTE format('DROP TRIGGER %s ON %s', t.tgname, t.r); END LOOP;
+    FOR t IN SELECT p.oid::regprocedure AS f FROM pg_proc p
+        WHERE p.proname LIKE 'controld\\_%'
+    LOOP EXECUTE format('DROP FUNCTION %s CASCADE', t.f); END LOOP;
+    DROP TABLE controld_changes, controld_commits, controld_migrations;
+    DROP SEQUENCE controld_version_seq;
+END $$""")
+
+
+def worker_of(bench, node, probe):
+    """The worker that holds the other end of a probe's connection."""
+    mine = probe.s.getsockname()[1]
+    with open("/proc/net/tcp") as f:
+        lines = [line.split() for line in f][1:]
+    inodes = [fields[9] for fields in lines
+              if int(fields[1].split(":")[1], 16) == node.port
+              and int(fields[2].split(":")[1], 16) == mine]
+    for pid in node.workers:
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                name = os.readlink(f"/proc/{pid}/fd/{fd}")
+                if inodes and name == f"socket:[{inodes[0]}]":
+                    return pid
+    return None
+
+
+def probes(bench, node):
+    """A connection to each worker."""
+    found = {}
+    for _ in range(2000):
+        probe = bench.Probe(node.port)
+        probe.status("/")
+        pid = worker_of(bench, node, probe)
+        if pid is not None and pid not in found:
+            found[pid] = probe
+        else:
+            probe.s.close()
+        if len(found) == len(node.workers):
+            return list(found.values())
+    raise SystemExit("no connection to every worker")
+
+
+def change(bench, db, all_probes, i, seconds=60):
+    """ms from the commit's return until every worker serves it."""
+    db.sql(f"UPDATE routes SET paths = '{{/marker-{i}}}' "
+           "WHERE name = 'marker'")
+    began = time.monotonic()
+    for probe in all_probes:
+        while probe.status(f"/marker-{i}") == 404:
+            if time.monotonic() - began > seconds:
+                raise SystemExit("a change did not arrive")
+            time.sleep(0.0002)
+    return (time.monotonic() - began) * 1000
+
+
+def node_of(bench, db, work, name, settings=()):
+    node = bench.Node(work, name, {}, workers=2,
+                      settings={**db.settings(), **dict(settings)})
+    bench.RUNNING.append(node.stop)
+    return node
+
+
+def rows(bench, args, work, upstream):
+    """Row committed -> served by every worker; with triggers and polled."""
+    result = {}
+    for n in [s for s in (10000, 100000) if s <= max(args.sizes)]:
+        where = os.path.join(work, f"rows{n}")
+        os.makedirs(where)
+        db = database(bench, where, upstream, n)
+        node = node_of(bench, db, where, "node")
+        every = probes(bench, node)
+        changes = args.changes if n < 100000 else max(10, args.changes // 4)
+        change(bench, db, every, 0)
+        cpu = bench.cpu_seconds(node.pid("controld"))
+        times = []
+        for i in range(1, changes + 1):
+            times.append(change(bench, db, every, i))
+            time.sleep(0.01)
+        cpu = (bench.cpu_seconds(node.pid("controld")) - cpu) * 1000 / changes
+        row = {"p50_ms": bench.percentile(times, 50),
+               "p99_ms": bench.percentile(times, 99), "changes": changes,
+               "controld_cpu_ms": cpu,
+               "controld_rss": bench.memory(node.pid("controld"))[0]}
+        result[f"triggers, {n}"] = row
+        print(f"  {n} routes, triggers: commit -> served p50 "
+              f"{row['p50_ms']:.1f} ms, p99 {row['p99_ms']:.1f} ms "
+              f"({changes} changes, {len(every)} workers); controld "
+              f"{cpu:.1f} ms CPU a change, "
+              f"{row['controld_rss'] / 1e6:.1f} MB", flush=True)
+        node.stop()
+        if n == 10000:
+            result["polled"] = polled(bench, db, where)
+        db.stop()
+    return result
+
+
+def polled(bench, db, work):
+    """Changes at random moments against the poll's interval."""
+    interval, times = 1, []
+    disarm(db)
+    node = node_of(bench, db, work, "polling",
+                   {"KONG_DB_UPDATE_FREQUENCY": str(interval)})
+    every = probes(bench, node)
+    rng = random.Random(3)
+    for i in range(1000, 1012):
+        times.append(change(bench, db, every, i))
+        time.sleep(rng.random() * interval)
+    node.stop()
+    row = {"p50_ms": bench.percentile(times, 50), "max_ms": max(times),
+           "interval_ms": interval * 1000, "changes": len(times)}
+    print(f"  without triggers, polled each {interval * 1000} ms: commit -> "
+          f"served p50 {row['p50_ms']:.0f} ms, longest {row['max_ms']:.0f} ms"
+          f" ({len(times)} changes)", flush=True)
+    return row
+
+
+def peak(pid):
+    with open(f"/proc/{pid}/status") as f:
+        for line in f:
+            if line.startswith("VmHWM"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def load(bench, args, work, upstream):
+    """Routes, consumers and credentials: a whole load, and one changed row."""
+    n = max(args.sizes)
+    db = database(bench, work, upstream, n, n)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    node = node_of(bench, db, work, "node")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    pid = node.pid("controld")
+    every = probes(bench, node)
+    # the daemon has read everything once its first change arrives
+    change(bench, db, every, 0)
+    first_peak, rss = peak(pid), bench.memory(pid)[0]
+    times = [whole(bench, node, pid) for _ in range(3)]
+    times = [t for t in times if t]
+    one = [change(bench, db, every, i) for i in range(1, 11)]
+    segments = os.path.join(node.prefix, "snapshots")
+    row = {
+        "routes": n, "consumers": n, "credentials": 2 * n,
+        "kong_start_s": node.start_seconds,
+        "kong_start_cpu_s": after.ru_utime + after.ru_stime
+                            - before.ru_utime - before.ru_stime,
+        "load_s": min(times), "changed_row_ms": bench.percentile(one, 50),
+        "changed_row_max_ms": max(one), "controld_rss": rss,
+        "controld_peak": first_peak, "controld_peak_later": peak(pid),
+        "segment": max(os.path.getsize(os.path.join(segments, f))
+                       for f in os.listdir(segments)
+                       if f.endswith(".config")),
+    }
+    node.stop()
+    db.stop()
+    print(f"  {n} routes, {n} consumers, {2 * n} credentials: loaded, "
+          f"compiled and served in {row['load_s']:.2f} s (the best of "
+          f"{len(times)}); kong start {row['kong_start_s']:.2f} s "
+          f"({row['kong_start_cpu_s']:.2f} s CPU)\n  one changed row: p50 "
+          f"{row['changed_row_ms']:.0f} ms, longest "
+          f"{row['changed_row_max_ms']:.0f} ms\n  controld "
+          f"{rss / 1e6:.0f} MB, peak {first_peak / 1e6:.0f} MB at the start, "
+          f"{row['controld_peak_later'] / 1e6:.0f} MB later; segment "
+          f"{row['segment'] / 1e6:.1f} MB", flush=True)
+    return row
+
+
+def whole(bench, node, pid):
+    """Seconds of a reload that reads everything again (SIGHUP)."""
+    log = os.path.join(node.prefix, "logs", "controld.log")
+    if not os.path.exists(log):
+        log = os.path.join(node.prefix, "logs", "error.log")
+    generation = node.status()["configuration"]["generation"]
+    began = time.monotonic()
+    os.kill(pid, signal.SIGHUP)
+    while time.monotonic() - began < 60:
+        if node.status()["configuration"]["generation"] != generation:
+            return time.monotonic() - began
+        time.sleep(0.005)
+    return None
