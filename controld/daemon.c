@@ -51,6 +51,7 @@ static void daemon_pid_remove(const conf_t *c);
 static const conf_t *daemon_conf(void *data);
 static generation_t *daemon_active(void *data);
 static void daemon_served(void *data, int64_t *version, uint32_t *number);
+static uint32_t daemon_holds(void *data, int64_t version);
 
 
 static const daemon_signal_t  daemon_signals[DAEMON_SIGNALS] = {
@@ -208,6 +209,7 @@ daemon_open_admin(daemon_t *d, const char **err)
     host.active = daemon_active;
     host.post = daemon_post;
     host.served = daemon_served;
+    host.holds = daemon_holds;
     host.data = d;
 
     d->admin = admin_new(d->base, conf_path(d->conf, "sockets/admin.sock"),
@@ -514,6 +516,37 @@ daemon_served(void *data, int64_t *version, uint32_t *number)
     }
 
     *number = (d->active != NULL) ? d->active->number : 0;
+}
+
+
+/* one number a configuration that the source gives, in their order */
+static uint32_t
+daemon_holds(void *data, int64_t version)
+{
+    daemon_t        *d = data;
+    source_state_t   state;
+
+    if (d->source == NULL) {
+        return 0;
+    }
+
+    d->ops->state(d->source, &state);
+
+    if (version <= state.version) {
+        return (d->active != NULL) ? d->active->number : 0;
+    }
+
+    switch (d->ops->holds(d->source, version)) {
+
+    case SOURCE_TAKEN:
+        return (d->apply != NULL) ? d->apply->load->number : 0;
+
+    case SOURCE_NEXT:
+        return store_peek(d->store, KONG_SEGMENT_CONFIG);
+
+    default:
+        return 0;
+    }
 }
 
 

@@ -198,6 +198,9 @@ daemon_next(daemon_t *d)
 
     d->forced = 0;
     daemon_begin(a);
+
+    /* its number is known now */
+    admin_served(d->admin);
 }
 
 

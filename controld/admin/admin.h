@@ -37,6 +37,9 @@ typedef struct {
      * and the generation that it is in; NULL: nobody knows */
     void            (*served)(void *data, int64_t *version,
                               uint32_t *number);
+    /* the generation that is the first to have that change, served or to
+     * come; 0: that is not known yet */
+    uint32_t        (*holds)(void *data, int64_t version);
     void             *data;
 } admin_host_t;
 
@@ -48,7 +51,7 @@ admin_t *admin_new(struct event_base *base, const char *path,
 void admin_free(admin_t *a);
 /* the settings have changed */
 void admin_reload(admin_t *a);
-/* something new is served */
+/* something new is served, or is known to be the next */
 void admin_served(admin_t *a);
 
 #endif

@@ -138,7 +138,7 @@ dao_query(dao_t *d, const schema_t *s, const char *sql, const pg_arg_t *args,
 {
     PGresult  *res;
 
-    res = pg_query_binary(d->link->pg, sql, args, n);
+    res = pg_query_plan(d->link->pg, sql, args, n, 1);
 
     if (res == NULL) {
         (void) dao_failed(d, s, NULL);
@@ -158,8 +158,8 @@ dao_version(dao_t *d)
         return -1;
     }
 
-    res = pg_query(d->link->pg, "SELECT version FROM controld_commits "
-                   "ORDER BY version DESC LIMIT 1", NULL, 0);
+    res = pg_query_plan(d->link->pg, "SELECT version FROM controld_commits "
+                        "ORDER BY version DESC LIMIT 1", NULL, 0, 0);
 
     if (res == NULL) {
         d->link->version = 0;            /* until the next connection */
@@ -490,7 +490,7 @@ dao_write(dao_t *d, const schema_t *s, const value_t *entity, dao_sql_t *q,
     }
 
     sql_add(q, " RETURNING %s", dao_kind(d, s)->sql);
-    res = pg_query_binary(d->link->pg, q->text, q->args, q->n);
+    res = pg_query_plan(d->link->pg, q->text, q->args, q->n, 1);
 
     if (res == NULL) {
         return dao_failed(d, s, entity);

@@ -99,6 +99,12 @@ dao_failed(dao_t *d, const schema_t *s, const value_t *entity)
 
     log_write(LOG_ERR, "admin: the database: %s", pg_error(pg));
 
+    if (pg_error_stale(pg)) {
+        (void) dao_fail(d, 503, 0, NULL, "the database has changed", NULL);
+        d->error.again = 1;
+        return DAO_FAILED;
+    }
+
     if (state[0] == '\0') {
         return dao_fail(d, 503, 0, NULL, "the database is not reachable",
                         NULL);

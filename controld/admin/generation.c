@@ -1,7 +1,8 @@
 /*
- * generation: which generation a write is in.  An answer to a write is held
- * until what it wrote is served: as long as the client asked for, or for a
- * moment, so that the answer can name the generation.
+ * generation: which generation a write is in.  The number of the next one is
+ * known before it is made, so that an answer is sent at once, but for the
+ * moment that the source needs to see whether what it is reading has the
+ * write.  A client that waits has its answer when the generation is served.
  */
 
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 #include "generation.h"
 
 
-#define WAITS_NAME   100                 /* ms, to learn the name */
+#define WAITS_NAME   1000                /* ms, to learn the number */
 #define WAITS_ASKED  30000               /* ms, when the client waits */
 #define WAITS_LOOK   50                  /* ms between looks */
 
@@ -24,7 +25,7 @@ struct waits_s {
 
 
 static unsigned waits_asked(admin_request_t *r);
-static int waits_served(waits_t *w, admin_request_t *r);
+static unsigned waits_over(waits_t *w, admin_request_t *r);
 static void waits_look(evutil_socket_t fd, short what, void *data);
 static void waits_end(waits_t *w, unsigned all);
 static int64_t waits_ms(void);
@@ -70,13 +71,17 @@ waits_hold(waits_t *w, admin_request_t *r)
 {
     struct timeval  tv;
 
-    if (r->req == NULL || r->version < 0 || w->host->served == NULL
-        || waits_served(w, r))
-    {
+    if (r->req == NULL || r->version < 0 || w->host->served == NULL) {
         return 0;
     }
 
-    r->until = waits_ms() + (waits_asked(r) ? WAITS_ASKED : WAITS_NAME);
+    r->waits = waits_asked(r);
+
+    if (waits_over(w, r)) {
+        return 0;
+    }
+
+    r->until = waits_ms() + (r->waits ? WAITS_ASKED : WAITS_NAME);
     r->next = w->first;
     w->first = r;
 
@@ -109,8 +114,9 @@ waits_asked(admin_request_t *r)
 }
 
 
-static int
-waits_served(waits_t *w, admin_request_t *r)
+/* what it waits for has come */
+static unsigned
+waits_over(waits_t *w, admin_request_t *r)
 {
     int64_t   version;
     uint32_t  number;
@@ -119,13 +125,18 @@ waits_served(waits_t *w, admin_request_t *r)
     number = 0;
     w->host->served(w->host->data, &version, &number);
 
-    if (version < r->version || number == 0) {
+    if (version >= r->version && number != 0) {
+        r->number = number;
+        return 1;
+    }
+
+    if (r->waits) {
         return 0;
     }
 
-    r->number = number;
+    r->number = w->host->holds(w->host->data, r->version);
 
-    return 1;
+    return r->number != 0;
 }
 
 
@@ -166,7 +177,7 @@ waits_end(waits_t *w, unsigned all)
 
     while ((r = *p) != NULL) {
 
-        if (!all && r->req != NULL && now < r->until && !waits_served(w, r)) {
+        if (!all && r->req != NULL && now < r->until && !waits_over(w, r)) {
             p = &r->next;
             continue;
         }

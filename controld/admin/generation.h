@@ -16,7 +16,7 @@ waits_t *waits_new(struct event_base *base, const admin_host_t *host);
 void waits_free(waits_t *w);
 /* 1: the answer is sent later; 0: at once, its generation known or not */
 int waits_hold(waits_t *w, admin_request_t *r);
-/* something new is served */
+/* something new is served, or the number of the next is known */
 void waits_check(waits_t *w);
 
 #endif

@@ -288,6 +288,7 @@ admin_limits(admin_t *a)
 {
     char            *end;
     size_t           i;
+    double           queries;
     const char      *s;
     const conf_t    *c;
     const value_t   *list;
@@ -309,6 +310,12 @@ admin_limits(admin_t *a)
     /* 0 is "no limit" in nginx */
     evhttp_set_max_body_size(a->http, max != 0 ? (ev_ssize_t) max
                                                : EV_SSIZE_MAX);
+
+    s = conf_str(c, "admin_gui_url");
+    a->origins = (s != NULL && *s != '\0') ? s : NULL;
+
+    queries = conf_num(c, "pg_max_concurrent_queries");
+    a->queries = (queries >= 1) ? (unsigned) queries : 0;
 
     a->server = 0;
     a->latency = 0;

@@ -69,6 +69,7 @@ struct admin_request_s {
     char                   before[17];   /* hashes of what was written */
     char                   after[17];
     unsigned               wrote:1;
+    unsigned               waits:1;      /* the client asked for it */
     int64_t                version;      /* of the write; -1: not known */
     admin_request_t       *next;         /* that waits for a generation */
     int64_t                until;        /* ms; then it waits no longer */

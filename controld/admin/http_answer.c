@@ -171,10 +171,9 @@ admin_origin(admin_request_t *r)
 
     origin = evhttp_find_header(evhttp_request_get_input_headers(r->req),
                                 "Origin");
-    urls = conf_str(r->admin->host.conf(r->admin->host.data),
-                    "admin_gui_url");
+    urls = r->admin->origins;
 
-    if (urls == NULL || *urls == '\0') {
+    if (urls == NULL) {
         return (origin != NULL) ? origin : "*";
     }
 

@@ -23,7 +23,6 @@ static void admin_late(evutil_socket_t fd, short what, void *data);
 void
 admin_database(admin_request_t *r, admin_database_pt handler)
 {
-    double           max;
     admin_t         *a;
     struct timeval   tv;
 
@@ -35,16 +34,13 @@ admin_database(admin_request_t *r, admin_database_pt handler)
     r->database.data = r;
     r->database.settings = r->settings;
 
-    max = conf_num(a->host.conf(a->host.data), "pg_max_concurrent_queries");
-
     tv.tv_sec = (time_t) r->settings->pg.timeout;
     tv.tv_usec = (suseconds_t) ((r->settings->pg.timeout - tv.tv_sec) * 1e6);
 
     r->timer = evtimer_new(a->base, admin_late, r);
 
     if (r->timer == NULL || evtimer_add(r->timer, &tv) == -1
-        || database_run(a->database, &r->database,
-                        (max >= 1) ? (unsigned) max : 0) == -1)
+        || database_run(a->database, &r->database, a->queries) == -1)
     {
         admin_message(r, 503, "too many requests wait for the database");
         admin_reply(r);

@@ -27,6 +27,8 @@ struct admin_s {
     waits_t                *waits;
     debug_t                *debug;
     auth_t                 *auth;
+    const char             *origins;       /* admin_gui_url, or NULL */
+    unsigned                queries;       /* at a time; 0: as many as fit */
     unsigned                server:1;      /* tokens of `headers` */
     unsigned                latency:1;
     unsigned                stopping:1;

@@ -292,6 +292,9 @@ nginx_upstreams(nginx_out_t *o)
     nginx_open(o, "upstream kong_controld");
     nginx_text(o, "server \"unix:%s/sockets/admin.sock\" max_fails=0;",
                conf_prefix(o->c));
+    /* given up before controld gives them up */
+    nginx_text(o, "keepalive 16;");
+    nginx_text(o, "keepalive_timeout 30s;");
     nginx_close(o);
 }
 

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "pg.h"
+#include "pg_plans.h"
 
 
 #define PG_ARGS_MAX  64
@@ -22,6 +23,7 @@ struct pg_s {
     arena_t              *arena;
     PGconn               *conn;          /* NULL after a missed deadline */
     const pg_settings_t  *settings;
+    pg_plans_t           *plans;         /* NULL: none was asked for */
     size_t                host;
     const char           *schema;
     const char           *error;
@@ -37,8 +39,11 @@ static int pg_session(pg_t *pg);
 static int pg_check_primary(pg_t *pg);
 static int pg_send_format(PGconn *conn, const char *sql,
     const pg_arg_t *args, size_t n, int format);
-static PGresult *pg_query_format(pg_t *pg, const char *sql,
+static int pg_prepare(pg_t *pg, pg_plan_t *plan, const pg_arg_t *args,
+    size_t n);
+static int pg_send_plan(pg_t *pg, const pg_plan_t *plan,
     const pg_arg_t *args, size_t n, int format);
+static void pg_begin(pg_t *pg);
 static PGresult *pg_results(pg_t *pg);
 static int pg_flush(pg_t *pg, double deadline);
 static PGresult *pg_next(pg_t *pg, double deadline);
@@ -278,35 +283,132 @@ pg_send_format(PGconn *conn, const char *sql, const pg_arg_t *args, size_t n,
 PGresult *
 pg_query(pg_t *pg, const char *sql, const pg_arg_t *args, size_t n)
 {
-    return pg_query_format(pg, sql, args, n, 0);
-}
-
-
-PGresult *
-pg_query_binary(pg_t *pg, const char *sql, const pg_arg_t *args, size_t n)
-{
-    return pg_query_format(pg, sql, args, n, 1);
-}
-
-
-static PGresult *
-pg_query_format(pg_t *pg, const char *sql, const pg_arg_t *args, size_t n,
-    int format)
-{
-    pg->sqlstate[0] = '\0';
-    pg->constraint[0] = '\0';
-    pg->table[0] = '\0';
+    pg_begin(pg);
 
     if (pg->conn == NULL) {
         return NULL;                     /* the error is still the first */
     }
 
-    if (pg_send_format(pg->conn, sql, args, n, format) == -1) {
+    if (pg_send(pg->conn, sql, args, n) == -1) {
         pg_failed(pg, NULL);
         return NULL;
     }
 
     return pg_results(pg);
+}
+
+
+PGresult *
+pg_query_plan(pg_t *pg, const char *sql, const pg_arg_t *args, size_t n,
+    int binary)
+{
+    int         rc;
+    PGresult   *res;
+    pg_plan_t  *plan;
+
+    pg_begin(pg);
+
+    if (pg->conn == NULL) {
+        return NULL;
+    }
+
+    if (pg->plans == NULL) {
+        pg->plans = pg_plans_new(pg->arena);
+    }
+
+    plan = pg_plans_find(pg->plans, sql);
+
+    if (plan != NULL && !plan->ready && plan->seen > 1
+        && pg_prepare(pg, plan, args, n) == -1)
+    {
+        return NULL;
+    }
+
+    rc = (plan != NULL && plan->ready)
+         ? pg_send_plan(pg, plan, args, n, binary)
+         : pg_send_format(pg->conn, sql, args, n, binary);
+
+    if (rc == -1) {
+        pg_failed(pg, NULL);
+        return NULL;
+    }
+
+    res = pg_results(pg);
+
+    if (res == NULL && pg_error_stale(pg)) {
+        pg_plans_clear(pg->plans);
+    }
+
+    return res;
+}
+
+
+static int
+pg_prepare(pg_t *pg, pg_plan_t *plan, const pg_arg_t *args, size_t n)
+{
+    Oid        types[PG_ARGS_MAX];
+    size_t     i;
+    PGresult  *res;
+
+    if (n > PG_ARGS_MAX) {
+        return 0;                        /* sending it says so */
+    }
+
+    for (i = 0; i < n; i++) {
+        types[i] = args[i].type;
+    }
+
+    if (!PQsendPrepare(pg->conn, plan->name, plan->sql, (int) n, types)) {
+        pg_failed(pg, NULL);
+        return -1;
+    }
+
+    res = pg_results(pg);
+
+    if (res == NULL) {
+        return -1;
+    }
+
+    PQclear(res);
+    plan->ready = 1;
+
+    return 0;
+}
+
+
+static int
+pg_send_plan(pg_t *pg, const pg_plan_t *plan, const pg_arg_t *args, size_t n,
+    int format)
+{
+    size_t       i;
+    const char  *values[PG_ARGS_MAX];
+
+    for (i = 0; i < n; i++) {
+        values[i] = args[i].text;
+    }
+
+    return PQsendQueryPrepared(pg->conn, plan->name, (int) n, values, NULL,
+                               NULL, format)
+           ? 0 : -1;
+}
+
+
+static void
+pg_begin(pg_t *pg)
+{
+    pg->sqlstate[0] = '\0';
+    pg->constraint[0] = '\0';
+    pg->table[0] = '\0';
+}
+
+
+/* no such statement, one of that name, a result that looks different now */
+int
+pg_error_stale(const pg_t *pg)
+{
+    return strcmp(pg->sqlstate, "26000") == 0
+           || strcmp(pg->sqlstate, "42P05") == 0
+           || strcmp(pg->sqlstate, "0A000") == 0;
 }
 
 

@@ -103,9 +103,15 @@ void pg_close(pg_t *pg);                         /* NULL is fine */
 
 /* the caller clears it; NULL after an error */
 PGresult *pg_query(pg_t *pg, const char *sql, const pg_arg_t *args, size_t n);
-/* the same; the answer's values are binary */
-PGresult *pg_query_binary(pg_t *pg, const char *sql, const pg_arg_t *args,
-    size_t n);
+/*
+ * The same, for statements that come again: the server keeps them prepared;
+ * `binary` are the answer's values.  When the server no longer has a plan, or
+ * the tables have changed under it, pg_error_stale() says so after the
+ * failure: the same once more, or its transaction, will do.
+ */
+PGresult *pg_query_plan(pg_t *pg, const char *sql, const pg_arg_t *args,
+    size_t n, int binary);
+int pg_error_stale(const pg_t *pg);
 /* the number of rows that a statement changed or gave, or -1 */
 long pg_run(pg_t *pg, const char *sql, const pg_arg_t *args, size_t n);
 /* several statements, without parameters; 0 or -1 */

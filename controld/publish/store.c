@@ -135,6 +135,13 @@ store_next(store_t *s, kong_segment_kind_t kind)
 }
 
 
+uint32_t
+store_peek(const store_t *s, kong_segment_kind_t kind)
+{
+    return s->next[kind];
+}
+
+
 int
 store_write(store_t *s, kong_segment_kind_t kind, uint32_t generation,
     const segment_buf_t *buf, const char **err)

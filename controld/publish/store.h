@@ -29,6 +29,8 @@ void store_close(store_t *s);
 
 /* a generation that no file of the kind has used yet */
 uint32_t store_next(store_t *s, kong_segment_kind_t kind);
+/* what store_next() will say */
+uint32_t store_peek(const store_t *s, kong_segment_kind_t kind);
 /* temporary name, rename: whole or not at all.  The bytes are on disk for good
  * once store_set_current() has named them */
 int store_write(store_t *s, kong_segment_kind_t kind, uint32_t generation,

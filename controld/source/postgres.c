@@ -25,6 +25,8 @@ static config_t *postgres_make(load_t *l, void *source);
 static void postgres_done(source_t *s, unsigned good);
 static void postgres_known(source_t *s);
 static void postgres_state(const source_t *s, source_state_t *out);
+static source_holds_t postgres_holds(source_t *s, int64_t version);
+static unsigned postgres_claim(source_t *s, int claim);
 static int postgres_conf(arena_t *a, const conf_t *c, pg_settings_t out[2],
     unsigned *n, const char **err);
 static void postgres_copy(arena_t *a, pg_settings_t *p);
@@ -41,7 +43,8 @@ const source_ops_t  source_postgres = {
     .reload = postgres_reload,
     .take = postgres_take,
     .done = postgres_done,
-    .state = postgres_state
+    .state = postgres_state,
+    .holds = postgres_holds
 };
 
 
@@ -289,6 +292,8 @@ postgres_take(source_t *s, load_t *l)
     }
 
     s->taken = 1;
+    s->claim = s->promised ? PG_CLAIM_PROMISED : PG_CLAIM_NONE;
+    s->promised = 0;
     l->make = postgres_make;
     l->source = s;
 
@@ -314,7 +319,9 @@ postgres_make(load_t *l, void *source)
     c = rows_config(s->made, &s->batch, l->arena, &broken, &l->n_broken);
     l->broken = broken;
 
-    if (l->known[0] != '\0' && strcmp(l->known, c->hash) == 0) {
+    if (l->known[0] != '\0' && strcmp(l->known, c->hash) == 0
+        && postgres_claim(s, PG_CLAIM_DROPPED))
+    {
         config_free(c);
         l->rc = LOAD_UNCHANGED;
         return NULL;
@@ -406,6 +413,40 @@ postgres_state(const source_t *s, source_state_t *out)
     out->role = !s->reachable ? ""
                 : s->identity.recovery ? "replica" : "primary";
     out->version = (s->fence.system[0] != '\0') ? s->fence.version : -1;
+}
+
+
+/* readings take turns with what is taken: the next begins after it */
+static source_holds_t
+postgres_holds(source_t *s, int64_t version)
+{
+    if (s->taken && s->new_version >= version) {
+        return postgres_claim(s, PG_CLAIM_PROMISED) ? SOURCE_TAKEN
+                                                    : SOURCE_UNKNOWN;
+    }
+
+    if (!s->taken && (s->given || s->refused != 0
+                      || (s->reading && s->new_version < version)))
+    {
+        return SOURCE_UNKNOWN;
+    }
+
+    s->promised = 1;
+
+    return SOURCE_NEXT;
+}
+
+
+static unsigned
+postgres_claim(source_t *s, int claim)
+{
+    int  was;
+
+    was = PG_CLAIM_NONE;
+
+    return __atomic_compare_exchange_n(&s->claim, &was, claim, 0,
+                                       __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
+           || was == claim;
 }
 
 

@@ -97,6 +97,12 @@ typedef enum {
 #define PG_WANT_CHECK   0x4              /* what changed since the version */
 #define PG_WANT_FULL    0x8
 
+/* of a configuration that is the same as before: whoever claims it first, the
+ * loader drops it, or it is published because its number was promised */
+#define PG_CLAIM_NONE      0
+#define PG_CLAIM_DROPPED   1
+#define PG_CLAIM_PROMISED  2
+
 struct source_s {
     source_host_t        host;
     arena_t             *arena;          /* of the settings */
@@ -128,6 +134,7 @@ struct source_s {
     unsigned             n_asked;
     unsigned             answered;
     unsigned             full:1;         /* everything is being read */
+    unsigned             reading:1;
     unsigned             busy:1;         /* something is asked of `main` */
     unsigned             forget:1;       /* the mirror, once it is free */
     unsigned             refused;        /* what was read is not published:
@@ -158,6 +165,9 @@ struct source_s {
     unsigned             new_tables:1;
     unsigned             given:1;        /* take() would give something */
     unsigned             taken:1;
+    unsigned             promised:1;     /* the number of the next one is */
+    int                  claim;          /* PG_CLAIM_*; atomic, the loader's
+                                            thread and the loop */
 
     pg_fence_t           fence;
 

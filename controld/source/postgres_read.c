@@ -178,6 +178,7 @@ void
 postgres_read(source_t *s, unsigned full)
 {
     s->busy = 1;
+    s->reading = 1;
     s->full = full;
     s->kind = -1;
     s->new_version = s->version;
@@ -631,6 +632,7 @@ postgres_complete(source_t *s)
     unsigned  changed;
 
     s->busy = 0;
+    s->reading = 0;
     s->backoff = 0;
 
     for (i = 0, changed = s->full; i < ROWS_KINDS; i++) {
@@ -682,6 +684,7 @@ void
 postgres_stop(source_t *s)
 {
     s->busy = 0;
+    s->reading = 0;
     s->want = 0;
 
     if (!s->given) {

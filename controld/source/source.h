@@ -35,6 +35,13 @@ typedef struct {
     int64_t      version;            /* of what is published; -1: none */
 } source_state_t;
 
+/* where a change is that was committed */
+typedef enum {
+    SOURCE_UNKNOWN = 0,              /* it may be in what is being read */
+    SOURCE_TAKEN,                    /* in what take() has given */
+    SOURCE_NEXT                      /* in what it gives next */
+} source_holds_t;
+
 typedef struct {
     const char  *name;               /* in /status */
 
@@ -51,6 +58,9 @@ typedef struct {
      * was published before */
     void        (*done)(source_t *s, unsigned good);
     void        (*state)(const source_t *s, source_state_t *out);
+    /* of a version that is not published; what is said of it will come to be
+     * published, even if it turns out to be what was published before */
+    source_holds_t (*holds)(source_t *s, int64_t version);
 } source_ops_t;
 
 

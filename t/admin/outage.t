@@ -80,6 +80,29 @@ for my $way (qw(hung gone)) {
        'writes as well');
 }
 
+# tables that change under statements that the server keeps prepared
+
+call('PUT', '/consumers/p', { custom_id => 'x' }) for 1 .. 40;
+my @many = map { spawn(sub {
+    call('GET', '/consumers/p') for 1 .. 10;
+    POSIX::_exit(0);
+}) } 1 .. 4;
+
+for my $pid (@many) {
+    waitpid($pid, 0);
+    kill_pid($pid);
+}
+
+for my $type ('varchar(200)', 'text') {
+    $pg->query("ALTER TABLE consumers ALTER COLUMN custom_id TYPE $type");
+
+    my @bad = grep { $_ != 200 }
+        map { ((call('GET', '/consumers/p'))[0],
+               (call('PATCH', '/consumers/p', { custom_id => "y$_" }))[0]) }
+        1 .. 20;
+    is("@bad", '', "a column became $type: nobody notices");
+}
+
 # a lock that another holds
 my $locker = spawn(sub {
     $pg->psql('BEGIN; LOCK TABLE consumers; SELECT pg_sleep(5)');

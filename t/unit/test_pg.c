@@ -6,12 +6,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "controld/pg/pg.h"
+#include "controld/pg/pg_plans.h"
 
 
 static conf_t *test_conf(arena_t *a, const char *const *names);
@@ -301,6 +303,56 @@ test_option(const PGconn *conn, const char *name, char *buf, size_t size)
 }
 
 
+/* a text is found again; beyond the room there are none; cleared ones get
+ * names that the server has never heard of */
+static void
+test_plans(void **state)
+{
+    int          i, n;
+    char         sql[32], name[PG_PLAN_NAME];
+    arena_t     *a;
+    pg_plan_t   *plan, *first;
+    pg_plans_t  *p;
+
+    (void) state;
+
+    a = arena_new();
+    p = pg_plans_new(a);
+    n = 0;
+    first = NULL;
+
+    for (i = 0; i < 1000; i++) {
+        (void) snprintf(sql, sizeof(sql), "SELECT %d", i);
+        plan = pg_plans_find(p, sql);
+
+        if (plan == NULL) {
+            continue;
+        }
+
+        if (i == 0) {
+            first = plan;
+        }
+
+        n++;
+        assert_string_equal(plan->sql, sql);
+        assert_int_equal(plan->seen, 1);
+        assert_ptr_equal(pg_plans_find(p, sql), plan);
+        assert_int_equal(plan->seen, 2);
+    }
+
+    assert_in_range(n, 100, 999);
+    assert_ptr_equal(pg_plans_find(p, "SELECT 0"), first);
+
+    first->ready = 1;
+    strcpy(name, first->name);
+    pg_plans_clear(p);
+    assert_int_equal(first->ready, 0);
+    assert_string_not_equal(first->name, name);
+
+    arena_free(a);
+}
+
+
 int
 main(void)
 {
@@ -311,6 +363,7 @@ main(void)
         cmocka_unit_test(test_tls),
         cmocka_unit_test(test_start),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_plans),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
