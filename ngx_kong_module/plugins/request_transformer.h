@@ -1,6 +1,7 @@
 /*
- * request-transformer is two files: request_transformer.c has the order of
- * the work, request_transformer_parts.c the changes to headers and body.
+ * request-transformer is four files: request_transformer.c has the order of
+ * the work, request_transformer_headers.c, _body.c and _multipart.c the
+ * changes to what their names say.
  */
 
 #ifndef REQUEST_TRANSFORMER_H
@@ -62,16 +63,14 @@ typedef struct {
 /* rendered values of a list, as many as it has; a missing one is empty */
 ngx_int_t rt_values(ngx_http_request_t *r, rt_list_t *list,
     rt_state_t *state, ngx_str_t **values);
-/* applies one operation */
+
+
+/* request_transformer_headers.c */
+
+/* applies one operation; returns NGX_OK or NGX_ERROR */
 ngx_int_t rt_header_list(ngx_http_request_t *r, ngx_uint_t op,
     rt_list_t *list, ngx_str_t *values);
-ngx_int_t rt_field_list(ngx_array_t *fields, ngx_uint_t op, rt_list_t *list,
-    ngx_str_t *values, ngx_uint_t *changed);
-ngx_int_t rt_body(ngx_http_request_t *r, rt_conf_t *conf, rt_state_t *state);
-rt_body_type_t rt_body_type(ngx_http_request_t *r);
-/* as ngx_kong_body(), one that is too large is logged */
-ngx_int_t rt_read_body(ngx_http_request_t *r, ngx_str_t *body);
-/* %XX for the characters of the map */
+/* %XX for the characters of the map; without any *escaped is *text */
 ngx_int_t rt_escape(ngx_pool_t *pool, ngx_str_t *text, uint32_t *map,
     ngx_str_t *escaped);
 
@@ -79,5 +78,29 @@ ngx_int_t rt_escape(ngx_pool_t *pool, ngx_str_t *text, uint32_t *map,
  * letters and digits; a header's value: control characters */
 extern uint32_t  rt_unsafe_path[];
 extern uint32_t  rt_unsafe_header[];
+
+
+/* request_transformer_body.c */
+
+/* applies one operation to ngx_kong_field_t's; *changed (may be NULL) is set
+ * to 1 when it had something to do */
+ngx_int_t rt_field_list(ngx_array_t *fields, ngx_uint_t op, rt_list_t *list,
+    ngx_str_t *values, ngx_uint_t *changed);
+/* reads the body and changes it; returns as an access handler does */
+ngx_int_t rt_body(ngx_http_request_t *r, rt_conf_t *conf, rt_state_t *state);
+rt_body_type_t rt_body_type(ngx_http_request_t *r);
+/* as ngx_kong_body(), one that is too large is logged */
+ngx_int_t rt_read_body(ngx_http_request_t *r, ngx_str_t *body);
+
+/* rename, remove and replace need a body, add and append do not */
+#define rt_applies(op, body)                                                  \
+    ((body)->len != 0 || (op) == RT_ADD || (op) == RT_APPEND)
+
+
+/* request_transformer_multipart.c */
+
+/* changes a body of that type; one that cannot be told apart is left alone */
+ngx_int_t rt_multipart(ngx_http_request_t *r, rt_conf_t *conf,
+    rt_state_t *state, ngx_str_t *body);
 
 #endif
