@@ -67,6 +67,10 @@ typedef struct {
 } ngx_http_kong_peer_t;
 
 
+/* ngx_http_kong_balancer.c: peer.init of the block; NGX_OK or NGX_ERROR */
+ngx_int_t ngx_http_kong_balancer_init_peer(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *uscf);
+
 /* ngx_http_kong_group.c */
 
 /* of the service's endpoint; NULL when it is not there or out of memory */
