@@ -10,49 +10,14 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <yaml.h>
 
 #include "../model/json.h"
-#include "yaml.h"
+#include "yaml_reader.h"
 
 
-#define YAML_KEYS      256
-#define YAML_KEY_LEN   64
-#define YAML_HINT      32        /* members reserved on a guess, at most */
-#define YAML_TAG       "tag:yaml.org,2002:"
-#define YAML_TAG_LEN   (sizeof(YAML_TAG) - 1)
-
-
-/* value_t.pad of an anchor whose node is not complete yet */
-#define YAML_OPEN      1
-
-
-typedef struct {
-    const char  *s;
-    size_t       len;
-} yaml_key_t;
-
-typedef struct {
-    arena_t        *arena;
-    yaml_parser_t   parser;
-    yaml_event_t    event;
-    unsigned        have_event;
-    yaml_fault_t   *fault;
-
-    size_t          line;            /* of the last event, 0-based */
-    size_t          column;
-    unsigned        started;
-    unsigned        documents;
-    unsigned        depth;
-    size_t          nodes;
-    size_t          copies;
-    value_t         anchors;         /* name -> node, of this document */
-    yaml_key_t      keys[YAML_KEYS];
-    uint8_t         members[YAML_READ_DEPTH + 1];   /* of the last map that
-                                                       deep */
-    spans_t        *spans;           /* NULL: nobody asks */
-    spans_list_t   *list;            /* the list of spans that is open */
-} yaml_reader_t;
+#define YAML_HINT     32         /* members reserved on a guess, at most */
+#define YAML_TAG      "tag:yaml.org,2002:"
+#define YAML_TAG_LEN  (sizeof(YAML_TAG) - 1)
 
 
 static int yaml_run(yaml_reader_t *yr, const char *text, size_t len,
@@ -61,9 +26,6 @@ static void yaml_spans_finish(yaml_reader_t *yr, const char *text,
     size_t len);
 static int yaml_stream(yaml_reader_t *yr, value_t *out);
 static int yaml_next(yaml_reader_t *yr);
-static int yaml_fail(yaml_reader_t *yr, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-static int yaml_node(yaml_reader_t *yr, value_t *v);
 static int yaml_collection(yaml_reader_t *yr, value_t *v);
 static int yaml_sequence(yaml_reader_t *yr, value_t *v);
 static int yaml_mapping(yaml_reader_t *yr, value_t *v);
@@ -73,16 +35,9 @@ static int yaml_key(yaml_reader_t *yr, yaml_key_t *key, unsigned *merge);
 static int yaml_key_text(yaml_reader_t *yr, value_t *v, yaml_key_t *key);
 static const char *yaml_key_share(yaml_reader_t *yr, const char *s,
     size_t len);
-static int yaml_merge(yaml_reader_t *yr, value_t *v);
-static int yaml_merge_one(yaml_reader_t *yr, value_t *v, value_t *from);
 static int yaml_scalar(yaml_reader_t *yr, value_t *v);
 static int yaml_tagged(yaml_reader_t *yr, value_t *v, const char *tag,
     const char *s, size_t len);
-static int yaml_alias(yaml_reader_t *yr, value_t *v);
-static size_t yaml_count(const value_t *v, size_t limit);
-static const char *yaml_anchor_open(yaml_reader_t *yr);
-static void yaml_anchor_close(yaml_reader_t *yr, const char *name,
-    const value_t *v);
 
 
 int
@@ -281,9 +236,7 @@ yaml_next(yaml_reader_t *yr)
 }
 
 
-/* the position in the text is that of the last good event, as Kong's */
-
-static int
+int
 yaml_fail(yaml_reader_t *yr, const char *fmt, ...)
 {
     char     problem[512];
@@ -306,9 +259,7 @@ yaml_fail(yaml_reader_t *yr, const char *fmt, ...)
 }
 
 
-/* the current event begins the node; afterwards it is the node's last one */
-
-static int
+int
 yaml_node(yaml_reader_t *yr, value_t *v)
 {
     v->line = (uint32_t) yr->line + 1;
@@ -575,66 +526,6 @@ yaml_key_share(yaml_reader_t *yr, const char *s, size_t len)
 }
 
 
-/*
- * "<<": members that are not there yet.  A member given after the merge key
- * replaces a merged one, one given before stays.
- */
-
-static int
-yaml_merge(yaml_reader_t *yr, value_t *v)
-{
-    uint32_t   i;
-    value_t   *from;
-
-    from = value_new(yr->arena);
-
-    if (yaml_node(yr, from) == -1) {
-        return -1;
-    }
-
-    if (from->kind == VALUE_OBJECT) {
-        return yaml_merge_one(yr, v, from);
-    }
-
-    if (from->kind != VALUE_ARRAY) {
-        return yaml_fail(yr, "invalid '<<' merge event: %s",
-                         from->kind == VALUE_STRING ? from->u.string
-                                                    : "no map");
-    }
-
-    for (i = 0; i < from->len; i++) {
-        if (from->u.items[i].kind != VALUE_OBJECT) {
-            return yaml_fail(yr, "invalid '<<' sequence element %u",
-                             (unsigned) i + 1);
-        }
-
-        if (yaml_merge_one(yr, v, &from->u.items[i]) == -1) {
-            return -1;
-        }
-    }
-
-    return 0;
-}
-
-
-static int
-yaml_merge_one(yaml_reader_t *yr, value_t *v, value_t *from)
-{
-    uint32_t   i;
-    member_t  *m;
-
-    for (i = 0; i < from->len; i++) {
-        m = &from->u.members[i];
-
-        if (value_getn(v, m->key, m->key_len) == NULL) {
-            *value_putn(yr->arena, v, m->key, m->key_len) = m->value;
-        }
-    }
-
-    return 0;
-}
-
-
 static int
 yaml_scalar(yaml_reader_t *yr, value_t *v)
 {
@@ -716,127 +607,4 @@ yaml_tagged(yaml_reader_t *yr, value_t *v, const char *tag, const char *s,
     }
 
     return 0;
-}
-
-
-static int
-yaml_alias(yaml_reader_t *yr, value_t *v)
-{
-    size_t       n;
-    value_t     *node;
-    uint32_t     line;
-    const char  *name;
-
-    name = (const char *) yr->event.data.alias.anchor;
-    node = value_get(&yr->anchors, name);
-
-    if (yr->spans != NULL) {
-        yr->spans->bad = 1;
-    }
-
-    if (node == NULL) {
-        return yaml_fail(yr, "invalid reference: %.200s", name);
-    }
-
-    if (node->pad == YAML_OPEN) {
-        return yaml_fail(yr, "anchor contains itself: %.200s", name);
-    }
-
-    n = yaml_count(node, YAML_READ_COPIES);
-    yr->copies += n;
-
-    if (yr->copies > YAML_READ_COPIES) {
-        return yaml_fail(yr, "aliases make more than %d nodes",
-                         YAML_READ_COPIES);
-    }
-
-    line = v->line;
-    *v = *value_clone(yr->arena, node);
-
-    if (v->kind != VALUE_ARRAY && v->kind != VALUE_OBJECT) {
-        v->line = line;
-    }
-
-    return 0;
-}
-
-
-/* nodes of a tree, counted no further than the limit */
-
-static size_t
-yaml_count(const value_t *v, size_t limit)
-{
-    size_t    n;
-    uint32_t  i;
-
-    n = 1;
-
-    for (i = 0; n <= limit && i < v->len; i++) {
-        if (v->kind == VALUE_ARRAY) {
-            n += yaml_count(&v->u.items[i], limit - n);
-
-        } else if (v->kind == VALUE_OBJECT) {
-            n += yaml_count(&v->u.members[i].value, limit - n);
-
-        } else {
-            break;
-        }
-    }
-
-    return n;
-}
-
-
-/* the name of the current event's anchor, NULL when it has none */
-
-static const char *
-yaml_anchor_open(yaml_reader_t *yr)
-{
-    value_t     *node;
-    const char  *name;
-
-    switch (yr->event.type) {
-
-    case YAML_SCALAR_EVENT:
-        name = (const char *) yr->event.data.scalar.anchor;
-        break;
-
-    case YAML_SEQUENCE_START_EVENT:
-        name = (const char *) yr->event.data.sequence_start.anchor;
-        break;
-
-    default:
-        name = (const char *) yr->event.data.mapping_start.anchor;
-        break;
-    }
-
-    if (name == NULL) {
-        return NULL;
-    }
-
-    if (yr->spans != NULL) {
-        yr->spans->bad = 1;
-    }
-
-    name = arena_strndup(yr->arena, name, strlen(name));
-
-    node = value_put(yr->arena, &yr->anchors, name);
-    value_set_null(node);
-    node->pad = YAML_OPEN;
-
-    return name;
-}
-
-
-/*
- * A complete node is never changed again while the text is read, so the
- * anchor may share its members; what aliases make of it are copies.
- */
-
-static void
-yaml_anchor_close(yaml_reader_t *yr, const char *name, const value_t *v)
-{
-    if (name != NULL) {
-        *value_put(yr->arena, &yr->anchors, name) = *v;
-    }
 }

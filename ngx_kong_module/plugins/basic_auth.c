@@ -58,8 +58,6 @@ basic_auth_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool)
 static ngx_int_t
 basic_auth_access(ngx_http_request_t *r, ngx_kong_run_t *run)
 {
-    static ngx_str_t  header = ngx_string("WWW-Authenticate");
-
     ngx_int_t           rc;
     basic_auth_conf_t  *conf;
 
@@ -71,19 +69,9 @@ basic_auth_access(ngx_http_request_t *r, ngx_kong_run_t *run)
 
     rc = basic_auth_check(r, conf);
 
-    if (rc == NGX_DECLINED) {
-        rc = ngx_kong_anonymous(r, run);
-    }
-
-    if (rc != NGX_DECLINED) {
-        return rc;
-    }
-
-    if (ngx_kong_header_out_set(r, &header, &conf->challenge) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ngx_kong_exit_error(r, NGX_HTTP_UNAUTHORIZED, "Unauthorized");
+    return rc != NGX_DECLINED
+           ? rc : ngx_kong_unauthorized(r, run, &conf->challenge,
+                                        "Unauthorized");
 }
 
 

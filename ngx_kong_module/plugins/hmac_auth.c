@@ -105,8 +105,6 @@ hmac_auth_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool)
 static ngx_int_t
 hmac_auth_access(ngx_http_request_t *r, ngx_kong_run_t *run)
 {
-    static ngx_str_t  header = ngx_string("WWW-Authenticate");
-
     ngx_int_t          rc;
     const char        *message;
     hmac_auth_conf_t  *conf;
@@ -120,19 +118,8 @@ hmac_auth_access(ngx_http_request_t *r, ngx_kong_run_t *run)
     message = NULL;
     rc = hmac_auth_check(r, run, &message);
 
-    if (rc == NGX_DECLINED) {
-        rc = ngx_kong_anonymous(r, run);
-    }
-
-    if (rc != NGX_DECLINED) {
-        return rc;
-    }
-
-    if (ngx_kong_header_out_set(r, &header, &conf->challenge) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ngx_kong_exit_error(r, NGX_HTTP_UNAUTHORIZED, message);
+    return rc != NGX_DECLINED
+           ? rc : ngx_kong_unauthorized(r, run, &conf->challenge, message);
 }
 
 

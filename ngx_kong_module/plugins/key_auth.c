@@ -87,8 +87,6 @@ key_auth_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool)
 static ngx_int_t
 key_auth_access(ngx_http_request_t *r, ngx_kong_run_t *run)
 {
-    static ngx_str_t  header = ngx_string("WWW-Authenticate");
-
     ngx_int_t         rc;
     const char       *message;
     key_auth_conf_t  *conf;
@@ -104,21 +102,8 @@ key_auth_access(ngx_http_request_t *r, ngx_kong_run_t *run)
     message = NULL;
     rc = key_auth_check(r, run, &message);
 
-    if (rc != NGX_DECLINED) {
-        return rc;
-    }
-
-    rc = ngx_kong_anonymous(r, run);
-
-    if (rc != NGX_DECLINED) {
-        return rc;
-    }
-
-    if (ngx_kong_header_out_set(r, &header, &conf->challenge) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ngx_kong_exit_error(r, NGX_HTTP_UNAUTHORIZED, message);
+    return rc != NGX_DECLINED
+           ? rc : ngx_kong_unauthorized(r, run, &conf->challenge, message);
 }
 
 

@@ -346,8 +346,6 @@ ldap_auth_digests(ldap_auth_conf_t *conf, ngx_pool_t *pool)
 static ngx_int_t
 ldap_auth_access(ngx_http_request_t *r, ngx_kong_run_t *run)
 {
-    static ngx_str_t  header = ngx_string("WWW-Authenticate");
-
     ngx_int_t          rc;
     ldap_auth_conf_t  *conf;
 
@@ -359,19 +357,9 @@ ldap_auth_access(ngx_http_request_t *r, ngx_kong_run_t *run)
 
     rc = ldap_auth_check(r, run);
 
-    if (rc == NGX_DECLINED) {
-        rc = ngx_kong_anonymous(r, run);
-    }
-
-    if (rc != NGX_DECLINED) {
-        return rc;
-    }
-
-    if (ngx_kong_header_out_set(r, &header, &conf->challenge) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ngx_kong_exit_error(r, NGX_HTTP_UNAUTHORIZED, "Unauthorized");
+    return rc != NGX_DECLINED
+           ? rc : ngx_kong_unauthorized(r, run, &conf->challenge,
+                                        "Unauthorized");
 }
 
 

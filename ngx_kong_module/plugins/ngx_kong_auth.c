@@ -108,6 +108,28 @@ ngx_kong_anonymous(ngx_http_request_t *r, ngx_kong_run_t *run)
 }
 
 
+ngx_int_t
+ngx_kong_unauthorized(ngx_http_request_t *r, ngx_kong_run_t *run,
+    ngx_str_t *challenge, const char *message)
+{
+    static ngx_str_t  name = ngx_string("WWW-Authenticate");
+
+    ngx_int_t  rc;
+
+    rc = ngx_kong_anonymous(r, run);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    if (ngx_kong_header_out_set(r, &name, challenge) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_kong_exit_error(r, NGX_HTTP_UNAUTHORIZED, message);
+}
+
+
 static ngx_int_t
 ngx_kong_auth_consumer(ngx_http_request_t *r, uint32_t consumer)
 {

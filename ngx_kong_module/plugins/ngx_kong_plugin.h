@@ -204,6 +204,10 @@ ngx_int_t ngx_kong_challenge(ngx_kong_instance_t *in, ngx_pool_t *pool,
 /* the failure of an authentication plugin with config.anonymous: NGX_OK to go
  * on as that consumer, NGX_DECLINED when the plugin must refuse */
 ngx_int_t ngx_kong_anonymous(ngx_http_request_t *r, ngx_kong_run_t *run);
+/* the same, and the refusal: 401 with WWW-Authenticate and Kong's error body.
+ * Returns as an access handler; `message` is not copied */
+ngx_int_t ngx_kong_unauthorized(ngx_http_request_t *r, ngx_kong_run_t *run,
+    ngx_str_t *challenge, const char *message);
 /* config.anonymous is set and an earlier plugin has authenticated already */
 ngx_uint_t ngx_kong_authenticated(ngx_http_request_t *r, ngx_kong_run_t *run);
 
