@@ -31,9 +31,17 @@ static const char *vault_member(arena_t *a, const char *text,
 bool
 vault_is_reference(const value_t *v)
 {
-    return v != NULL && v->kind == VALUE_STRING && v->len > VAULT_BEGIN_LEN
-           && memcmp(v->u.string, VAULT_BEGIN, VAULT_BEGIN_LEN) == 0
-           && v->u.string[v->len - 1] == '}';
+    return v != NULL && v->kind == VALUE_STRING
+           && vault_is_text(v->u.string, v->len);
+}
+
+
+bool
+vault_is_text(const char *s, size_t len)
+{
+    return len > VAULT_BEGIN_LEN
+           && memcmp(s, VAULT_BEGIN, VAULT_BEGIN_LEN) == 0
+           && s[len - 1] == '}';
 }
 
 
@@ -47,9 +55,7 @@ vault_parse(arena_t *a, const char *s, size_t len, vault_reference_t *out,
     memset(out, 0, sizeof(vault_reference_t));
     value_set_object(&out->options);
 
-    if (len <= VAULT_BEGIN_LEN || memcmp(s, VAULT_BEGIN, VAULT_BEGIN_LEN) != 0
-        || s[len - 1] != '}' || memchr(s, '\0', len) != NULL)
-    {
+    if (!vault_is_text(s, len) || memchr(s, '\0', len) != NULL) {
         *err = "not a reference";
         return -1;
     }
@@ -189,7 +195,6 @@ const char *
 vault_resolve(arena_t *a, const config_t *c, const char *s, size_t len,
     const char **err)
 {
-    char               *variable;
     unsigned            known;
     const char         *prefix, *why, *text;
     vault_reference_t   ref;
@@ -200,20 +205,11 @@ vault_resolve(arena_t *a, const config_t *c, const char *s, size_t len,
     if (vault_parse(a, s, len, &ref, &why) == 0) {
         prefix = vault_prefix(c, &ref, &known);
 
-        if (!known) {
-            why = "no such vault";
+        if (known) {
+            text = vault_env(a, &ref, prefix, &why);
 
         } else {
-            variable = vault_variable(a, prefix, ref.resource);
-            text = getenv(variable);
-
-            if (text == NULL) {
-                why = "the environment variable is not set";
-
-            } else if (ref.key != NULL) {
-                text = vault_member(a, text, ref.key);
-                why = "the variable holds no such member";
-            }
+            why = "no such vault";
         }
     }
 
@@ -227,34 +223,52 @@ vault_resolve(arena_t *a, const config_t *c, const char *s, size_t len,
 }
 
 
-/* an option of the reference wins over the entity's configuration */
-
 static const char *
 vault_prefix(const config_t *c, const vault_reference_t *ref, unsigned *known)
 {
-    value_t     *vault;
-    const char  *prefix;
+    value_t  *vault;
 
     *known = 1;
-    prefix = NULL;
 
-    if (strcmp(ref->name, "env") != 0) {
-        vault = c == NULL ? NULL
-                : config_by_key(c, "vaults", ref->name, strlen(ref->name));
-
-        if (vault == NULL || !value_str_eq(value_get(vault, "name"), "env")) {
-            *known = 0;
-            return NULL;
-        }
-
-        prefix = value_cstr(value_path(vault, "config.prefix"));
+    if (strcmp(ref->name, "env") == 0) {
+        return NULL;
     }
 
-    if (value_get(&ref->options, "prefix") != NULL) {
-        prefix = value_cstr(value_get(&ref->options, "prefix"));
+    vault = c == NULL ? NULL
+            : config_by_key(c, "vaults", ref->name, strlen(ref->name));
+
+    if (vault == NULL || !value_str_eq(value_get(vault, "name"), "env")) {
+        *known = 0;
+        return NULL;
     }
 
-    return prefix;
+    return value_cstr(value_path(vault, "config.prefix"));
+}
+
+
+const char *
+vault_env(arena_t *a, const vault_reference_t *ref, const char *prefix,
+    const char **err)
+{
+    value_t     *own;
+    const char  *text;
+
+    own = value_get(&ref->options, "prefix");
+
+    text = getenv(vault_variable(a, own != NULL ? value_cstr(own) : prefix,
+                                 ref->resource));
+
+    if (text == NULL) {
+        *err = "the environment variable is not set";
+        return NULL;
+    }
+
+    if (ref->key != NULL) {
+        text = vault_member(a, text, ref->key);
+        *err = "the variable holds no such member";
+    }
+
+    return text;
 }
 
 
