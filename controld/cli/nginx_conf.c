@@ -49,6 +49,10 @@ static void nginx_lines(nginx_out_t *o, const char *block,
 static void nginx_put(nginx_out_t *o, const char *block, const char *name,
     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 static void nginx_inject(nginx_out_t *o, const char *block);
+static void nginx_location(nginx_out_t *o, const char *path,
+    const char *line);
+static void nginx_message(nginx_out_t *o, const char *path, int status,
+    const char *message);
 static void nginx_open(nginx_out_t *o, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 static void nginx_close(nginx_out_t *o);
@@ -384,17 +388,9 @@ nginx_admin_server(nginx_out_t *o)
     nginx_logs(o, "admin_access_log", "admin_error_log", NULL);
     nginx_inject(o, "admin");
 
-    nginx_open(o, "location = /status");
-    nginx_text(o, "kong_status;");
-    nginx_close(o);
-
-    nginx_open(o, "location = /status/ready");
-    nginx_text(o, "kong_status;");
-    nginx_close(o);
-
-    nginx_open(o, "location ^~ /proxy-cache");
-    nginx_text(o, "kong_cache_admin;");
-    nginx_close(o);
+    nginx_location(o, "= /status", "kong_status;");
+    nginx_location(o, "= /status/ready", "kong_status;");
+    nginx_location(o, "^~ /proxy-cache", "kong_cache_admin;");
 
     nginx_open(o, "location /");
     nginx_text(o, "proxy_pass http://kong_controld;");
@@ -407,17 +403,9 @@ nginx_admin_server(nginx_out_t *o)
     nginx_text(o, "error_page 502 504 = @kong_controld_down;");
     nginx_close(o);
 
-    nginx_open(o, "location @kong_too_large");
-    nginx_text(o, "default_type application/json;");
-    nginx_text(o, "return 413 "
-               "'{\"message\":\"request body too large\"}';");
-    nginx_close(o);
-
-    nginx_open(o, "location @kong_controld_down");
-    nginx_text(o, "default_type application/json;");
-    nginx_text(o, "return 503 '{\"message\":\"controld is not running: the "
-               "Admin API is not available, traffic is served\"}';");
-    nginx_close(o);
+    nginx_message(o, "@kong_too_large", 413, "request body too large");
+    nginx_message(o, "@kong_controld_down", 503, "controld is not running: "
+                  "the Admin API is not available, traffic is served");
 
     nginx_close(o);
 }
@@ -438,18 +426,9 @@ nginx_status_server(nginx_out_t *o)
     nginx_logs(o, "status_access_log", "status_error_log", NULL);
     nginx_inject(o, "status");
 
-    nginx_open(o, "location = /status");
-    nginx_text(o, "kong_status;");
-    nginx_close(o);
-
-    nginx_open(o, "location = /status/ready");
-    nginx_text(o, "kong_status;");
-    nginx_close(o);
-
-    nginx_open(o, "location /");
-    nginx_text(o, "default_type application/json;");
-    nginx_text(o, "return 404 '{\"message\":\"Not found\"}';");
-    nginx_close(o);
+    nginx_location(o, "= /status", "kong_status;");
+    nginx_location(o, "= /status/ready", "kong_status;");
+    nginx_message(o, "/", 404, "Not found");
 
     nginx_close(o);
 }
@@ -463,13 +442,8 @@ nginx_control_server(nginx_out_t *o)
                conf_prefix(o->c));
     nginx_text(o, "access_log off;");
 
-    nginx_open(o, "location = /status");
-    nginx_text(o, "kong_status;");
-    nginx_close(o);
-
-    nginx_open(o, "location /");
-    nginx_text(o, "kong_control;");
-    nginx_close(o);
+    nginx_location(o, "= /status", "kong_status;");
+    nginx_location(o, "/", "kong_control;");
 
     nginx_close(o);
 }
@@ -543,8 +517,7 @@ nginx_logs(nginx_out_t *o, const char *access, const char *error,
 static void
 nginx_words(nginx_out_t *o, const char *directive, const char *setting)
 {
-    char           *words, *s;
-    size_t          i, len;
+    size_t          i;
     const value_t  *list;
 
     list = conf_list(o->c, setting);
@@ -553,26 +526,13 @@ nginx_words(nginx_out_t *o, const char *directive, const char *setting)
         return;
     }
 
-    words = NULL;
+    fprintf(o->f, "%*s%s", (int) o->indent * 4, "", directive);
 
-    for (i = 0, len = 0; i < list->len; i++) {
-        len += list->u.items[i].len + 1;
+    for (i = 0; i < list->len; i++) {
+        fprintf(o->f, " %s", list->u.items[i].u.string);
     }
 
-    words = malloc(len + 1);
-    if (words == NULL) {
-        return;
-    }
-
-    for (i = 0, s = words; i < list->len; i++) {
-        *s++ = ' ';
-        memcpy(s, list->u.items[i].u.string, list->u.items[i].len);
-        s += list->u.items[i].len;
-    }
-
-    *s = '\0';
-    nginx_text(o, "%s%s;", directive, words);
-    free(words);
+    fputs(";\n", o->f);
 }
 
 
@@ -628,6 +588,27 @@ nginx_inject(nginx_out_t *o, const char *block)
 
         nginx_text(o, "%s %s;", name, value);
     }
+}
+
+
+static void
+nginx_location(nginx_out_t *o, const char *path, const char *line)
+{
+    nginx_open(o, "location %s", path);
+    nginx_text(o, "%s", line);
+    nginx_close(o);
+}
+
+
+/* an answer that nginx gives itself */
+static void
+nginx_message(nginx_out_t *o, const char *path, int status,
+    const char *message)
+{
+    nginx_open(o, "location %s", path);
+    nginx_text(o, "default_type application/json;");
+    nginx_text(o, "return %d '{\"message\":\"%s\"}';", status, message);
+    nginx_close(o);
 }
 
 
