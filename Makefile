@@ -224,6 +224,7 @@ BINDIR   := $(DESTDIR)$(PREFIX)/bin
 MODDIR   := $(DESTDIR)$(PREFIX)/lib/kong
 ETCDIR   := $(DESTDIR)/etc/kong
 DOCDIR   := $(DESTDIR)$(PREFIX)/share/doc/kong
+INCDIR   := $(DESTDIR)$(PREFIX)/include/kong
 UNITDIR  := $(DESTDIR)$(PREFIX)/lib/systemd/system
 SAMPLES  := $(filter-out %.service,$(wildcard config/*))
 SERVICES := $(wildcard config/*.service config/systemd/*.service)
@@ -235,6 +236,8 @@ install: all
 	install -m 644 $(MODULE) $(MODDIR)/ngx_http_kong_module.so
 	cp -R $(SAMPLES) $(DOCDIR)/config/
 	install -m 644 README.md $(wildcard docs/*.md) $(DOCDIR)/
+	cd ngx_kong_module && for header in *.h */*.h; do \
+	    install -D -m 644 $$header $(abspath $(INCDIR))/$$header; done
 	if test -f config/kong.conf; then \
 	    install -m 644 config/kong.conf $(ETCDIR)/kong.conf.default; fi
 	$(if $(SERVICES),install -d $(UNITDIR) && \
@@ -244,7 +247,7 @@ uninstall:
 	rm -f $(BINDIR)/kong $(BINDIR)/controld \
 	    $(MODDIR)/ngx_http_kong_module.so $(ETCDIR)/kong.conf.default \
 	    $(addprefix $(UNITDIR)/,$(notdir $(SERVICES)))
-	rm -rf $(DOCDIR)
+	rm -rf $(DOCDIR) $(INCDIR)
 	-rmdir $(MODDIR) $(ETCDIR) 2>/dev/null
 
 

@@ -18,6 +18,7 @@
 
 #include "log.h"
 #include "daemon_private.h"
+#include "source/plugin_schemas.h"
 
 
 /* blocks above this come from the kernel and go back to it at once, so that
@@ -45,6 +46,7 @@ static void daemon_file_changed(void *data);
 static void daemon_stop(evutil_socket_t number, short what, void *data);
 static void daemon_hup(evutil_socket_t number, short what, void *data);
 static void daemon_usr1(evutil_socket_t number, short what, void *data);
+static void daemon_schemas(arena_t *a, const conf_t *c);
 static unsigned daemon_reads_alike(const conf_t *one, const conf_t *two);
 static int daemon_pid_write(const conf_t *c, const char **err);
 static void daemon_pid_remove(const conf_t *c);
@@ -385,6 +387,7 @@ daemon_hup(evutil_socket_t number, short what, void *data)
         forced = 0;
 
     } else {
+        daemon_schemas(arena, conf);
         forced = !daemon_reads_alike(d->conf, conf);
 
         d->conf = conf;
@@ -435,6 +438,23 @@ daemon_usr1(evutil_socket_t number, short what, void *data)
     (void) data;
 
     log_reopen();
+}
+
+
+/* schemas that are new; a fault leaves the others as they were */
+static void
+daemon_schemas(arena_t *a, const conf_t *c)
+{
+    size_t   i;
+    value_t  errors;
+
+    value_set_array(&errors);
+    plugin_schemas_load(a, conf_str(c, "plugin_schemas"),
+                        conf_list(c, "plugins"), &errors);
+
+    for (i = 0; i < errors.len; i++) {
+        log_write(LOG_ERR, "%s", errors.u.items[i].u.string);
+    }
 }
 
 

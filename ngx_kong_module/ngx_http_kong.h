@@ -55,6 +55,8 @@ struct ngx_kong_map_s {
     struct ngx_kong_regex_s  **regexes;  /* config: by index, made lazily */
     struct ngx_kong_instance_s  **instances;  /* config: plugins, lazily */
     ngx_http_kong_group_t  **groups;     /* endpoints: by index, lazily */
+    ngx_array_t            *plugins;     /* config: of other modules, or
+                                            NULL */
 };
 
 /* a pair of segments; a request holds one reference from match to its end */
@@ -77,6 +79,8 @@ typedef struct {
     ngx_uint_t              error_default_type;
     ngx_flag_t              debug_header;
     ngx_msec_t              start_time;
+    ngx_array_t            *plugins;     /* of other modules: pointers to
+                                            ngx_kong_plugin_t; or NULL */
     struct ngx_http_kong_srv_conf_s  *balancer;  /* of kong_balancer's
                                                      block */
 } ngx_http_kong_main_conf_t;

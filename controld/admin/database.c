@@ -94,32 +94,22 @@ database_copy(database_settings_t *s, const conf_t *c)
     pg_host_t       *hosts;
     const char      *err, **names;
     pg_settings_t   *pg;
-    const value_t   *list;
+
+    const plugin_schema_t *const  *all;
 
     a = s->arena;
     pg = &s->pg;
     s->router_flavor = database_text(a, conf_str(c, "router_flavor"));
-    list = conf_list(c, "plugins");
+    all = schema_plugins;
 
-    /* "bundled" alone stands for all of them, as in conf_plugins() */
+    for (n = 0; all[n] != NULL; n++) { /* void */ }
 
-    if (list != NULL
-        && !(list->len == 1 && value_str_eq(value_at(list, 0), "bundled")))
-    {
-        for (n = 0; schema_plugins[n] != NULL; n++) { /* void */ }
+    names = arena_zalloc(a, (n + 1) * sizeof(char *));
+    s->plugins = names;
 
-        names = arena_zalloc(a, (n + list->len + 1) * sizeof(char *));
-        s->plugins = names;
-
-        for (i = 0; i < list->len; i++) {
-            if (!value_str_eq(value_at(list, i), "bundled")) {
-                *names++ = database_text(a, value_cstr(value_at(list, i)));
-                continue;
-            }
-
-            for (n = 0; schema_plugins[n] != NULL; n++) {
-                *names++ = schema_plugins[n]->schema.name;
-            }
+    for (i = 0; i < n; i++) {
+        if (conf_plugin_enabled(c, all[i])) {
+            *names++ = all[i]->schema.name;
         }
     }
 

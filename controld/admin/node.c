@@ -20,7 +20,6 @@
 static void node_pids(admin_request_t *r, value_t *out);
 static void node_plugins_available(admin_request_t *r, value_t *out);
 static void node_plugins_used(admin_request_t *r, value_t *out);
-static unsigned node_enabled(const conf_t *c, const char *name);
 static char *node_read(arena_t *a, const char *path);
 
 
@@ -125,7 +124,7 @@ node_plugins_available(admin_request_t *r, value_t *out)
     for (i = 0; schema_plugins[i] != NULL; i++) {
         p = schema_plugins[i];
 
-        if (p->refused != NULL || !node_enabled(c, p->schema.name)) {
+        if (p->refused != NULL || !conf_plugin_enabled(c, p)) {
             continue;
         }
 
@@ -170,11 +169,12 @@ node_plugins_used(admin_request_t *r, value_t *out)
 void
 node_plugins(admin_request_t *r)
 {
-    size_t               i;
     value_t              body, *list;
     const char          *name;
     const conf_t        *c;
     const admin_host_t  *h;
+
+    const plugin_schema_t *const  *p;
 
     h = admin_host(r->admin);
     c = h->conf(h->data);
@@ -183,36 +183,16 @@ node_plugins(admin_request_t *r)
     list = value_put(r->arena, &body, "enabled_plugins");
     value_set_array(list);
 
-    for (i = 0; schema_plugins[i] != NULL; i++) {
-        name = schema_plugins[i]->schema.name;
+    for (p = schema_plugins; *p != NULL; p++) {
+        name = (*p)->schema.name;
 
-        if (schema_plugins[i]->refused == NULL && node_enabled(c, name)) {
+        if ((*p)->refused == NULL && conf_plugin_enabled(c, *p)) {
             value_set_string(value_append(r->arena, list), name,
                              strlen(name));
         }
     }
 
     admin_json(r, 200, &body);
-}
-
-
-static unsigned
-node_enabled(const conf_t *c, const char *name)
-{
-    size_t          i;
-    const value_t  *list;
-
-    list = conf_list(c, "plugins");
-
-    for (i = 0; list != NULL && i < list->len; i++) {
-        if (value_str_eq(value_at(list, i), "bundled")
-            || value_str_eq(value_at(list, i), name))
-        {
-            return 1;
-        }
-    }
-
-    return 0;
 }
 
 

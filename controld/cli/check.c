@@ -103,6 +103,10 @@ cli_check(cli_t *cli)
         return 1;
     }
 
+    if (cli_plugins(cli, c) != 0) {
+        return 1;
+    }
+
     for (i = 0; i < conf_warnings(c)->len; i++) {
         cli_warn("%s", conf_warnings(c)->u.items[i].u.string);
     }

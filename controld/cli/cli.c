@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../source/plugin_schemas.h"
 #include "cli.h"
 #include "help.h"
 
@@ -361,7 +362,29 @@ cli_take_number(const char *name, const char *value, double *out)
 conf_t *
 cli_conf(cli_t *cli)
 {
-    return cli_conf_file(cli, cli->conf, cli->prefix);
+    conf_t  *c;
+
+    c = cli_conf_file(cli, cli->conf, cli->prefix);
+
+    return (c != NULL && cli_plugins(cli, c) == 0) ? c : NULL;
+}
+
+
+int
+cli_plugins(cli_t *cli, const conf_t *c)
+{
+    value_t  errors;
+
+    value_set_array(&errors);
+    plugin_schemas_load(cli->arena, conf_str(c, "plugin_schemas"),
+                        conf_list(c, "plugins"), &errors);
+
+    if (errors.len != 0) {
+        (void) cli_errors(&errors);
+        return -1;
+    }
+
+    return 0;
 }
 
 

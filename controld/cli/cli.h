@@ -68,6 +68,8 @@ conf_t *cli_conf_file(cli_t *cli, const char *path, const char *prefix);
 const char *cli_prefix(cli_t *cli);
 /* refuses --nginx-conf and settings that cannot be served; 0 or 1 */
 int cli_supported(cli_t *cli, const conf_t *c);
+/* the schemas that the settings name: 0, or -1 with the faults printed */
+int cli_plugins(cli_t *cli, const conf_t *c);
 
 /* the commands, one function each */
 int cli_check(cli_t *cli);

@@ -300,7 +300,7 @@ cli_reload(cli_t *cli)
 
     c = cli_conf_file(cli, cli->conf ? cli->conf : env, prefix);
 
-    if (c == NULL || cli_supported(cli, c) != 0) {
+    if (c == NULL || cli_supported(cli, c) != 0 || cli_plugins(cli, c) != 0) {
         return 1;
     }
 
@@ -424,6 +424,9 @@ cli_controld(cli_t *cli)
 
         if (c == NULL) {
             (void) cli_errors(errors);
+
+        } else if (cli_plugins(cli, c) != 0) {
+            c = NULL;
         }
     }
 

@@ -8,7 +8,7 @@
 #ifndef KONG_CONF_H
 #define KONG_CONF_H
 
-#include "../model/value.h"
+#include "../model/schema.h"
 
 
 typedef struct conf_s  conf_t;
@@ -67,9 +67,10 @@ const value_t *conf_warnings(const conf_t *c);
 
 /*
  * Names of the enabled plugins for declarative_opts_t, NULL-ended; NULL when
- * the setting is just "bundled".
+ * the setting is just "bundled".  The names are those of the schemas.
  */
 const char *const *conf_plugins(conf_t *c);
+int conf_plugin_enabled(const conf_t *c, const plugin_schema_t *p);
 
 /* NULL, or why this program cannot run a node with these settings */
 const char *conf_unsupported(const conf_t *c);

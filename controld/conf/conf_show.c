@@ -281,23 +281,48 @@ conf_env_text(conf_t *c, const char *name)
 const char *const *
 conf_plugins(conf_t *c)
 {
+    size_t                         i, n;
+    const char                   **names;
+    const value_t                 *list;
+    const plugin_schema_t *const  *all;
+
+    list = conf_list(c, "plugins");
+
+    if (list->len == 1 && value_str_eq(value_at(list, 0), "bundled")) {
+        return NULL;
+    }
+
+    all = schema_plugins;
+
+    for (n = 0; all[n] != NULL; n++) { /* void */ }
+
+    names = arena_zalloc(c->arena, (n + 1) * sizeof(char *));
+
+    for (i = 0, n = 0; all[i] != NULL; i++) {
+        if (conf_plugin_enabled(c, all[i])) {
+            names[n++] = all[i]->schema.name;
+        }
+    }
+
+    return names;
+}
+
+
+int
+conf_plugin_enabled(const conf_t *c, const plugin_schema_t *p)
+{
     size_t          i;
-    const char    **names;
     const value_t  *list;
 
     list = conf_list(c, "plugins");
 
-    for (i = 0; i < list->len; i++) {
-        if (value_str_eq(value_at(list, i), "bundled")) {
-            return NULL;
+    for (i = 0; i < list->len && !conf_is_off(c, "plugins"); i++) {
+        if ((value_str_eq(value_at(list, i), "bundled") && !p->external)
+            || value_str_eq(value_at(list, i), p->schema.name))
+        {
+            return 1;
         }
     }
 
-    names = arena_zalloc(c->arena, (list->len + 1) * sizeof(char *));
-
-    for (i = 0; i < list->len && !conf_is_off(c, "plugins"); i++) {
-        names[i] = list->u.items[i].u.string;
-    }
-
-    return names;
+    return 0;
 }

@@ -189,6 +189,7 @@ const conf_setting_t  conf_settings[] = {
     B("pg_ssl_verify", "off"),
     N("pg_timeout", "5000"),
     S("pg_user", "kong"),
+    T("plugin_schemas", "", CONF_PATH),
     A("plugins", "bundled"),
     A("pluginserver_names", ""),
     A("port_maps", ""),

@@ -9,7 +9,8 @@
 
 static const schema_t *plugins_subschema(schema_ctx_t *ctx,
     const value_t *entity, const char **err_field, const char **err);
-static bool plugins_is_enabled(const schema_ctx_t *ctx, const value_t *name);
+static bool plugins_is_enabled(const schema_ctx_t *ctx,
+    const plugin_schema_t *plugin, const value_t *name);
 
 
 static const char *const  plugins_cache_key[] = {
@@ -74,7 +75,7 @@ plugins_subschema(schema_ctx_t *ctx, const value_t *entity,
     if (name->kind == VALUE_STRING) {
         plugin = schema_plugin(name->u.string, name->len);
 
-        if (plugin != NULL && plugins_is_enabled(ctx, name)) {
+        if (plugin != NULL && plugins_is_enabled(ctx, plugin, name)) {
             return &plugin->schema;
         }
 
@@ -92,12 +93,13 @@ plugins_subschema(schema_ctx_t *ctx, const value_t *entity,
 
 
 static bool
-plugins_is_enabled(const schema_ctx_t *ctx, const value_t *name)
+plugins_is_enabled(const schema_ctx_t *ctx, const plugin_schema_t *plugin,
+    const value_t *name)
 {
     const char *const  *p;
 
     if (ctx->plugins == NULL) {
-        return true;
+        return !plugin->external;
     }
 
     for (p = ctx->plugins; *p != NULL; p++) {

@@ -178,6 +178,9 @@ typedef struct {
     const char        *version;
     unsigned           implemented; /* the module has code for it */
     const char        *refused;     /* known by name, never to be: why */
+    unsigned           external;    /* from a document; the code is in a
+                                       shared object of its own */
+    uint64_t           hash;        /* of that document */
 } plugin_schema_t;
 
 struct schema_ctx_s {
@@ -226,9 +229,18 @@ extern const schema_t *const schema_entities[];
 const schema_t *schema_find(const char *entity);
 const field_t *schema_field(const schema_t *s, const char *name);
 
-/* every plugin of Kong's bundle, NULL-ended (model/plugins/registry.c) */
-extern const plugin_schema_t *const schema_plugins[];
+/* every plugin of Kong's bundle and every external one, NULL-ended
+ * (model/plugins/registry.c); it only ever grows */
+extern const plugin_schema_t *const *_Atomic schema_plugins;
 const plugin_schema_t *schema_plugin(const char *name, size_t len);
+void schema_plugin_add(const plugin_schema_t *p);
+/*
+ * An external plugin from its document (docs/writing-a-plugin.md); `hash` is
+ * that of its text.  0; 1 when one of that name is there and differs: it
+ * stays; -1.  *err is a sentence from `a`, which begins with line and path.
+ */
+int schema_plugin_define(arena_t *a, const value_t *doc, uint64_t hash,
+    const char **err);
 
 /* shared typedefs for tables (model/types.c): checks reusable by entities
  * and plugins; see entities.md 1.5 for rules and texts */

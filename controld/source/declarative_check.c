@@ -16,7 +16,6 @@
 
 static int decl_row_alive(decl_row_t *row);
 static void decl_check_row(decl_t *d, decl_row_t *row, value_t *errors);
-static int decl_unknown_plugin(decl_t *d, decl_row_t *row, value_t *errors);
 static void decl_report(decl_t *d, decl_row_t *row, value_t *errors);
 static void decl_stand_in(decl_t *d, decl_row_t *row, value_t *errors);
 static void decl_stand_in_one(decl_t *d, decl_row_t *row,
@@ -103,62 +102,24 @@ decl_check_row(decl_t *d, decl_row_t *row, value_t *errors)
 
     s = row->kind->schema;
 
-    if (decl_unknown_plugin(d, row, errors)) {
-        row->dead = 1;
+    schema_expand_shorthands(&d->ctx, s, row->entity, errors);
+    schema_fill_defaults(&d->ctx, s, row->entity);
+    schema_check(&d->ctx, s, row->entity, errors);
 
-    } else {
-        schema_expand_shorthands(&d->ctx, s, row->entity, errors);
-        schema_fill_defaults(&d->ctx, s, row->entity);
-        schema_check(&d->ctx, s, row->entity, errors);
+    if (errors->len != 0 && s->subschema != NULL) {
+        err = NULL;
+        field = NULL;
 
-        if (errors->len != 0 && s->subschema != NULL) {
-            err = NULL;
-            field = NULL;
-
-            if (s->subschema(&d->ctx, row->entity, &field, &err) == NULL
-                && err != NULL)
-            {
-                row->dead = 1;
-            }
+        if (s->subschema(&d->ctx, row->entity, &field, &err) == NULL
+            && err != NULL)
+        {
+            row->dead = 1;
         }
     }
 
     if (errors->len != 0) {
         decl_report(d, row, errors);
     }
-}
-
-
-/* bundled, but not among the plugins that are enabled here */
-
-static int
-decl_unknown_plugin(decl_t *d, decl_row_t *row, value_t *errors)
-{
-    value_t            *name;
-    const char *const  *p;
-
-    if (d->opts->plugins == NULL
-        || strcmp(row->kind->schema->name, "plugins") != 0)
-    {
-        return 0;
-    }
-
-    name = value_get(row->entity, "name");
-
-    if (name == NULL || name->kind != VALUE_STRING) {
-        return 0;
-    }
-
-    for (p = d->opts->plugins; *p != NULL; p++) {
-        if (value_str_eq(name, *p)) {
-            return 0;
-        }
-    }
-
-    schema_error(&d->ctx, errors, "name", "plugin '%s' not enabled; add it "
-                 "to the 'plugins' configuration property", name->u.string);
-
-    return 1;
 }
 
 

@@ -82,6 +82,7 @@ decl_init(decl_t *d, arena_t *a, arena_t *scratch,
     d->ctx.arena = a;
     d->ctx.database = d->opts->database;
     d->ctx.router_flavor = d->opts->router_flavor;
+    d->ctx.plugins = d->opts->plugins;
 
     clock_gettime(CLOCK_REALTIME, &now);
     d->ctx.now = (double) now.tv_sec

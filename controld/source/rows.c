@@ -837,7 +837,7 @@ rows_seed(const char *const *plugins, const char *flavor)
     for (i = 0; schema_plugins[i] != NULL; i++) {
         p = schema_plugins[i];
         sum = XXH3_64bits_withSeed(p->schema.name, strlen(p->schema.name),
-                                   sum + p->implemented);
+                                   sum + p->implemented + p->hash);
     }
 
     for (i = 0; plugins != NULL && plugins[i] != NULL; i++) {

@@ -494,6 +494,9 @@ ngx_kong_map_open(ngx_http_kong_main_conf_t *mcf, kong_segment_kind_t kind,
         goto failed;
     }
 
+    map->plugins = mcf->plugins;
+    map->pool = pool;
+
     if ((flags & KONG_SEGMENT_VERIFY)
         && ngx_kong_plugins_check(map, err, log) != NGX_OK)
     {
@@ -512,7 +515,6 @@ ngx_kong_map_open(ngx_http_kong_main_conf_t *mcf, kong_segment_kind_t kind,
     map->refs = 1;
     map->base = base;
     map->size = size;
-    map->pool = pool;
 
     return map;
 

@@ -2,18 +2,24 @@
  * Running the chain.  The order and the rules of early answers are Kong's:
  * when a plugin answers, the remaining slots still choose their instances, so
  * that their header filters and logs see the answer; only then it is sent.
+ * What other modules have registered is found beside our own plugins.
  */
 
 #include "ngx_kong_plugin.h"
+
+
+#define NGX_KONG_NAME_MAX  128
 
 
 static ngx_int_t ngx_kong_plugins_begin(ngx_http_request_t *r,
     ngx_http_kong_ctx_t *ctx, const kong_chain_t *chain);
 static ngx_int_t ngx_kong_plugins_choose(ngx_http_request_t *r,
     ngx_http_kong_ctx_t *ctx, const kong_slot_t *slot, ngx_kong_run_t *run);
+static size_t ngx_kong_plugin_name(kong_str_t name);
 static ngx_kong_instance_t *ngx_kong_instance(ngx_kong_map_t *map, uint32_t i,
     ngx_log_t *log);
-static const ngx_kong_plugin_t *ngx_kong_plugin_find(kong_str_t name);
+static const ngx_kong_plugin_t *ngx_kong_plugin_find(ngx_array_t *others,
+    const char *name, size_t len);
 
 
 static inline const kong_slot_t *
@@ -201,9 +207,13 @@ ngx_kong_instance(ngx_kong_map_t *map, uint32_t i, ngx_log_t *log)
     name = kong_segment_str(&map->seg,
                             kong_plugin_type(&map->seg, in->record->type)
                             ->name);
-    in->plugin = ngx_kong_plugin_find(name);
+    in->plugin = ngx_kong_plugin_find(map->plugins, name.data, name.len);
 
     if (in->plugin == NULL) {
+        kong_uuid_text(in->record->id, id);
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "no loaded module has the plugin \"%s\" (%s): requests "
+                      "in its scope are refused", name.data, id);
         return NULL;
     }
 
@@ -226,19 +236,105 @@ ngx_kong_instance(ngx_kong_map_t *map, uint32_t i, ngx_log_t *log)
 
 
 static const ngx_kong_plugin_t *
-ngx_kong_plugin_find(kong_str_t name)
+ngx_kong_plugin_find(ngx_array_t *others, const char *name, size_t len)
 {
+    ngx_uint_t                       i;
     const ngx_kong_plugin_t *const  *p;
 
     for (p = ngx_kong_plugins; *p != NULL; p++) {
-        if ((*p)->name.len == name.len
-            && ngx_memcmp((*p)->name.data, name.data, name.len) == 0)
+        if ((*p)->name.len == len
+            && ngx_memcmp((*p)->name.data, name, len) == 0)
         {
             return *p;
         }
     }
 
+    if (others == NULL) {
+        return NULL;
+    }
+
+    p = others->elts;
+
+    for (i = 0; i < others->nelts; i++) {
+        if (p[i]->name.len == len
+            && ngx_memcmp(p[i]->name.data, name, len) == 0)
+        {
+            return p[i];
+        }
+    }
+
     return NULL;
+}
+
+
+ngx_int_t
+ngx_kong_plugin_register(ngx_conf_t *cf, const ngx_kong_plugin_t *plugin,
+    const ngx_kong_abi_t *abi)
+{
+    const ngx_kong_plugin_t   **p;
+    ngx_http_kong_main_conf_t  *mcf;
+
+    static const ngx_kong_abi_t  ours = NGX_KONG_ABI;
+
+    if (abi->size != ours.size || ngx_memcmp(abi, &ours, ours.size) != 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "a plugin was built for another "
+                           "ngx_http_kong_module (interface %uD, this one "
+                           "has %uD): build it with this one's headers",
+                           abi->interface, ours.interface);
+        return NGX_ERROR;
+    }
+
+    if (plugin->name.len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "a plugin has no name");
+        return NGX_ERROR;
+    }
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_kong_module);
+
+    if (ngx_kong_plugin_find(mcf->plugins, (const char *) plugin->name.data,
+                             plugin->name.len)
+        != NULL)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "a plugin cannot be named \"%V\": there is one of "
+                           "that name", &plugin->name);
+        return NGX_ERROR;
+    }
+
+    if (mcf->plugins == NULL) {
+        mcf->plugins = ngx_array_create(cf->pool, 4, sizeof(void *));
+        if (mcf->plugins == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    p = ngx_array_push(mcf->plugins);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    *p = plugin;
+
+    return NGX_OK;
+}
+
+
+/* as much of a name from a segment as may stand in a JSON string */
+static size_t
+ngx_kong_plugin_name(kong_str_t name)
+{
+    size_t  n;
+
+    for (n = 0; n < name.len && n < NGX_KONG_NAME_MAX; n++) {
+        if (name.data[n] < ' ' || name.data[n] > '~' || name.data[n] == '"'
+            || name.data[n] == '\\')
+        {
+            break;
+        }
+    }
+
+    return n;
 }
 
 
@@ -248,18 +344,28 @@ ngx_kong_plugins_check(ngx_kong_map_t *map, ngx_str_t *err, ngx_log_t *log)
     uint32_t    i;
     kong_str_t  name;
 
+    /* read by the caller before anything else runs in this worker */
+    static u_char  text[NGX_KONG_NAME_MAX + 64];
+
     for (i = 0; i < map->seg.sections[KONG_SECTION_PLUGIN_TYPES].n; i++) {
 
         name = kong_segment_str(&map->seg,
                                 kong_plugin_type(&map->seg, i)->name);
 
-        if (ngx_kong_plugin_find(name) == NULL) {
-            ngx_log_error(NGX_LOG_ERR, log, 0,
-                          "this module has no plugin \"%s\"", name.data);
-            ngx_str_set(err, "the segment uses a plugin that the module does "
-                             "not have: both must be of one build");
-            return NGX_ERROR;
+        if (ngx_kong_plugin_find(map->plugins, name.data, name.len) != NULL) {
+            continue;
         }
+
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "no loaded module has the plugin \"%s\"", name.data);
+
+        err->data = text;
+        err->len = ngx_snprintf(text, sizeof(text),
+                                "no loaded module has the plugin '%*s'",
+                                ngx_kong_plugin_name(name), name.data)
+                   - text;
+
+        return NGX_ERROR;
     }
 
     return NGX_OK;

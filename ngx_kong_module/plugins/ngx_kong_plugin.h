@@ -35,7 +35,7 @@ struct ngx_kong_run_s {
 };
 
 struct ngx_kong_plugin_s {
-    ngx_str_t    name;
+    ngx_str_t    name;                   /* Kong's spelling, not empty */
 
     /*
      * Turns the configuration into what the handlers want, once a worker and
@@ -62,8 +62,51 @@ struct ngx_kong_plugin_s {
 };
 
 
-/* plugins/registry.c: NULL-ended */
+/* ngx_kong_registry.c: NULL-ended */
 extern const ngx_kong_plugin_t *const  ngx_kong_plugins[];
+
+
+/*
+ * What another module's plugin was built against.  The number grows when
+ * something here changes its meaning and not its size.
+ */
+#define NGX_KONG_INTERFACE  1
+
+typedef struct {
+    uint32_t  size;                      /* of this */
+    uint32_t  interface;
+    uint32_t  segment;
+    uint32_t  plugin;
+    uint32_t  instance;
+    uint32_t  run;
+    uint32_t  ctx;
+    uint32_t  map;
+    uint32_t  main_conf;
+} ngx_kong_abi_t;
+
+#define NGX_KONG_ABI                                                          \
+    { sizeof(ngx_kong_abi_t), NGX_KONG_INTERFACE, KONG_SEGMENT_VERSION,       \
+      sizeof(ngx_kong_plugin_t), sizeof(ngx_kong_instance_t),                 \
+      sizeof(ngx_kong_run_t), sizeof(ngx_http_kong_ctx_t),                    \
+      sizeof(ngx_kong_map_t), sizeof(ngx_http_kong_main_conf_t) }
+
+/* through ngx_kong_plugin_add() */
+ngx_int_t ngx_kong_plugin_register(ngx_conf_t *cf,
+    const ngx_kong_plugin_t *plugin, const ngx_kong_abi_t *abi);
+
+/*
+ * A plugin of another module, from that module's preconfiguration handler:
+ * loaded with load_module after this one.  Holds for the cycle that is being
+ * configured.  NGX_OK, or NGX_ERROR when it was built against other headers
+ * or its name is taken (the log says so): return it.
+ */
+static ngx_inline ngx_int_t
+ngx_kong_plugin_add(ngx_conf_t *cf, const ngx_kong_plugin_t *plugin)
+{
+    static const ngx_kong_abi_t  abi = NGX_KONG_ABI;
+
+    return ngx_kong_plugin_register(cf, plugin, &abi);
+}
 
 
 /* runtime, called by the phases */

@@ -22,6 +22,8 @@ ok(-x "$dest/usr/bin/kong", 'kong');
 is(readlink("$dest/usr/bin/controld"), 'kong', 'controld is kong');
 ok(-f "$dest/usr/lib/kong/ngx_http_kong_module.so", 'the module');
 ok(-f "$dest/usr/share/doc/kong/config/kong.yml", 'the samples');
+ok(-f "$dest/usr/include/kong/plugins/ngx_kong_plugin.h",
+   'the headers for plugins of others');
 
 # from another place, without the build tree's help
 my $upstream = echo_start();

@@ -1,14 +1,22 @@
 /*
- * registry: every plugin of the bundle by name.  The list is sorted by name
- * (bytes), which schema_plugin() relies on.
+ * registry: every plugin of the bundle by name, and those that documents have
+ * added.  A list is sorted by name (bytes), which schema_plugin() relies on,
+ * and never changes: a plugin more is a new list, so that readers need no
+ * lock.  Lists are small and kept for good.
  */
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "registry.h"
 
 
-const plugin_schema_t *const  schema_plugins[] = {
+typedef struct {
+    const plugin_schema_t *const  *list;
+    size_t                         n;
+} registry_t;
+
+static const plugin_schema_t *const  registry_bundled[] = {
     &plugin_acl,
     &plugin_acme,
     &plugin_ai_prompt_decorator,
@@ -57,29 +65,37 @@ const plugin_schema_t *const  schema_plugins[] = {
     NULL
 };
 
-#define REGISTRY_N  (sizeof(schema_plugins) / sizeof(schema_plugins[0]) - 1)
+static const registry_t  registry_first = {
+    registry_bundled,
+    sizeof(registry_bundled) / sizeof(registry_bundled[0]) - 1
+};
+
+static const registry_t *_Atomic  registry = &registry_first;
+const plugin_schema_t *const *_Atomic  schema_plugins = registry_bundled;
 
 
 const plugin_schema_t *
 schema_plugin(const char *name, size_t len)
 {
-    int          rc;
-    size_t       low, high, middle, n;
-    const char  *candidate;
+    int                rc;
+    size_t             low, high, middle, n;
+    const char        *candidate;
+    const registry_t  *reg;
 
+    reg = registry;
     low = 0;
-    high = REGISTRY_N;
+    high = reg->n;
 
     while (low < high) {
         middle = low + (high - low) / 2;
 
-        candidate = schema_plugins[middle]->schema.name;
+        candidate = reg->list[middle]->schema.name;
         n = strlen(candidate);
 
         rc = memcmp(name, candidate, (len < n) ? len : n);
 
         if (rc == 0 && len == n) {
-            return schema_plugins[middle];
+            return reg->list[middle];
         }
 
         if (rc < 0 || (rc == 0 && len < n)) {
@@ -91,4 +107,40 @@ schema_plugin(const char *name, size_t len)
     }
 
     return NULL;
+}
+
+
+/* by one thread at a time; the name is not there yet */
+void
+schema_plugin_add(const plugin_schema_t *p)
+{
+    size_t                   i, n;
+    registry_t              *reg;
+    const registry_t        *old;
+    const plugin_schema_t  **list;
+
+    old = registry;
+    n = old->n;
+
+    reg = malloc(sizeof(registry_t));
+    list = malloc((n + 2) * sizeof(list[0]));
+
+    if (reg == NULL || list == NULL) {
+        abort();
+    }
+
+    for (i = 0; i < n
+                && strcmp(old->list[i]->schema.name, p->schema.name) < 0; i++)
+    {
+        list[i] = old->list[i];
+    }
+
+    list[i] = p;
+    memcpy(&list[i + 1], &old->list[i], (n + 1 - i) * sizeof(list[0]));
+
+    reg->list = list;
+    reg->n = n + 1;
+
+    registry = reg;
+    schema_plugins = list;
 }

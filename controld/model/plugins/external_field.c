@@ -1,0 +1,886 @@
+/*
+ * external_field: fields of a document -> a table of fields.  The document
+ * has the form that GET /schemas/plugins/NAME shows; each attribute is a line
+ * of one table, which says for which types it is and where it goes.
+ */
+
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "../json.h"
+#include "external.h"
+
+
+#define T(type)        (1u << (type))
+#define T_TEXT         T(FIELD_STRING)
+#define T_NUMBERS      (T(FIELD_NUMBER) | T(FIELD_INTEGER))
+#define T_LISTS        (T(FIELD_ARRAY) | T(FIELD_SET))
+#define T_RECORD       T(FIELD_RECORD)
+#define T_MAP          T(FIELD_MAP)
+#define T_ALL          (~0u)
+
+#define EXTERNAL_PATTERN  256    /* bytes of a Lua pattern */
+
+
+typedef struct external_attr_s  external_attr_t;
+
+struct external_attr_s {
+    const char  *name;
+    unsigned     types;
+    int        (*set)(external_t *x, const external_attr_t *attr,
+                      const value_t *v, const char *path, field_t *f);
+    size_t       offset;
+    unsigned     flag;
+};
+
+typedef struct {
+    const char      *name;
+    field_type_t     type;
+} external_type_t;
+
+typedef struct {
+    const char      *name;
+    field_check_pt   check;
+} external_rule_t;
+
+static int external_type(external_t *x, const value_t *v, const char *path,
+    field_t *f);
+static int external_attributes(external_t *x, const value_t *v,
+    const char *path, unsigned rule, field_t *f);
+static int external_whole(external_t *x, const value_t *v, const char *path,
+    field_t *f);
+static bool external_fits(const field_t *f, const value_t *v);
+static int external_flag(external_t *x, const external_attr_t *attr,
+    const value_t *v, const char *path, field_t *f);
+static int external_skip(external_t *x, const external_attr_t *attr,
+    const value_t *v, const char *path, field_t *f);
+static int external_string(external_t *x, const external_attr_t *attr,
+    const value_t *v, const char *path, field_t *f);
+static int external_strings(external_t *x, const external_attr_t *attr,
+    const value_t *v, const char *path, field_t *f);
+static int external_pattern(external_t *x, const external_attr_t *attr,
+    const value_t *v, const char *path, field_t *f);
+static int external_patterns(external_t *x, const external_attr_t *attr,
+    const value_t *v, const char *path, field_t *f);
+static bool external_pattern_good(const char *p);
+static int external_one_of(external_t *x, const external_attr_t *attr,
+    const value_t *v, const char *path, field_t *f);
+static int external_default(external_t *x, const external_attr_t *attr,
+    const value_t *v, const char *path, field_t *f);
+static int external_eq(external_t *x, const external_attr_t *attr,
+    const value_t *v, const char *path, field_t *f);
+static int external_between(external_t *x, const external_attr_t *attr,
+    const value_t *v, const char *path, field_t *f);
+static int external_gt(external_t *x, const external_attr_t *attr,
+    const value_t *v, const char *path, field_t *f);
+static int external_length(external_t *x, const external_attr_t *attr,
+    const value_t *v, const char *path, field_t *f);
+static int external_inner(external_t *x, const external_attr_t *attr,
+    const value_t *v, const char *path, field_t *f);
+static int external_record(external_t *x, const external_attr_t *attr,
+    const value_t *v, const char *path, field_t *f);
+static int external_shorthands(external_t *x, const external_attr_t *attr,
+    const value_t *v, const char *path, field_t *f);
+static int external_rule(external_t *x, const external_attr_t *attr,
+    const value_t *v, const char *path, field_t *f);
+static const char *external_member(external_t *x, const value_t *v,
+    const char *path, const value_t **value);
+
+
+static const external_type_t  external_types[] = {
+    { "string", FIELD_STRING },
+    { "integer", FIELD_INTEGER },
+    { "number", FIELD_NUMBER },
+    { "boolean", FIELD_BOOLEAN },
+    { "array", FIELD_ARRAY },
+    { "set", FIELD_SET },
+    { "map", FIELD_MAP },
+    { "record", FIELD_RECORD },
+    { "foreign", FIELD_FOREIGN },
+    { "any", FIELD_ANY },
+    { NULL, 0 }
+};
+
+/* what a schema's text cannot show: the typed strings of the entities */
+static const external_rule_t  external_rules[] = {
+    { "certificate", check_certificate },
+    { "cookie_name", check_cookie_name },
+    { "header_name", check_header_name },
+    { "host", check_host },
+    { "host_with_optional_port", check_host_with_optional_port },
+    { "ip_or_cidr", check_ip_or_cidr },
+    { "path", check_path },
+    { "sni", check_sni },
+    { "url", check_url },
+    { "wildcard_host", check_wildcard_host },
+    { NULL, NULL }
+};
+
+static const external_attr_t  external_attrs[] = {
+    { "auto", T_ALL, external_flag, 0, F_AUTO },
+    { "between", T_NUMBERS, external_between, 0, 0 },
+    { "check", T_TEXT, external_rule, 0, 0 },
+    { "contains", T_LISTS, external_string, offsetof(field_t, contains), 0 },
+    { "default", T_ALL, external_default, 0, 0 },
+    { "deprecation", T_ALL, external_skip, 0, F_DEPRECATED },
+    { "description", T_ALL, external_skip, 0, 0 },
+    { "elements", T_LISTS, external_inner, offsetof(field_t, elements), 0 },
+    { "encrypted", T_ALL, external_flag, 0, F_ENCRYPTED },
+    { "entity_checks", T_RECORD, external_skip, 0, 0 },
+    { "eq", T_ALL, external_eq, 0, 0 },
+    { "err", T_ALL, external_string, offsetof(field_t, err), 0 },
+    { "fields", T_RECORD, external_record, 0, 0 },
+    { "gt", T_NUMBERS, external_gt, 0, 0 },
+    { "is_regex", T_TEXT, external_flag, 0, F_REGEX },
+    { "keys", T_MAP, external_inner, offsetof(field_t, keys), 0 },
+    { "len_eq", T_TEXT | T_LISTS | T_MAP, external_length,
+      offsetof(field_t, len_min), F_LEN_EQ },
+    { "len_max", T_TEXT | T_LISTS | T_MAP, external_length,
+      offsetof(field_t, len_max), F_LEN_MAX },
+    { "len_min", T_TEXT | T_LISTS | T_MAP, external_length,
+      offsetof(field_t, len_min), F_LEN_MIN },
+    { "match", T_TEXT, external_pattern, offsetof(field_t, match), 0 },
+    { "match_any", T_TEXT, external_patterns, offsetof(field_t, match_any),
+      0 },
+    { "match_none", T_TEXT, external_patterns, offsetof(field_t, not_match),
+      0 },
+    { "not_one_of", T_TEXT, external_strings, offsetof(field_t, not_one_of),
+      0 },
+    { "one_of", T_TEXT | T_NUMBERS, external_one_of, 0, 0 },
+    { "reference", T(FIELD_FOREIGN), external_string,
+      offsetof(field_t, foreign), 0 },
+    { "referenceable", T_TEXT, external_flag, 0, F_REFERENCEABLE },
+    { "required", T_ALL, external_flag, 0, F_REQUIRED },
+    { "shorthand_fields", T_RECORD, external_shorthands, 0, 0 },
+    { "starts_with", T_TEXT, external_string,
+      offsetof(field_t, starts_with), 0 },
+    { "timestamp", T_NUMBERS, external_flag, 0, F_TIMESTAMP },
+    { "type", T_ALL, external_skip, 0, 0 },
+    { "unique", T_ALL, external_flag, 0, F_UNIQUE },
+    { "uuid", T_TEXT, external_flag, 0, F_UUID },
+    { "values", T_MAP, external_inner, offsetof(field_t, elements), 0 },
+    { NULL, 0, NULL, 0, 0 }
+};
+
+
+const field_t *
+external_fields(external_t *x, const value_t *list, const char *path)
+{
+    size_t          i, j;
+    field_t        *fields;
+    const char     *at;
+    const value_t  *v;
+
+    if (list->kind != VALUE_ARRAY || list->len > EXTERNAL_FIELDS) {
+        (void) external_fail(x, list, path, "must be a list of up to %d "
+                             "fields", EXTERNAL_FIELDS);
+        return NULL;
+    }
+
+    if (++x->depth > EXTERNAL_DEPTH) {
+        (void) external_fail(x, list, path, "records are nested too deeply");
+        return NULL;
+    }
+
+    fields = arena_zalloc(x->arena, (list->len + 1) * sizeof(field_t));
+
+    for (i = 0; i < list->len; i++) {
+        fields[i].name = external_member(x, &list->u.items[i], path, &v);
+
+        if (fields[i].name == NULL) {
+            return NULL;
+        }
+
+        at = arena_printf(x->arena, "%s.%s", path, fields[i].name);
+
+        for (j = 0; j < i; j++) {
+            if (strcmp(fields[j].name, fields[i].name) == 0) {
+                (void) external_fail(x, &list->u.items[i], at, "is there "
+                                     "twice");
+                return NULL;
+            }
+        }
+
+        if (external_field(x, v, at, 0, &fields[i]) != 0) {
+            return NULL;
+        }
+    }
+
+    x->depth--;
+
+    return fields;
+}
+
+
+/* {name: attributes}: the name */
+static const char *
+external_member(external_t *x, const value_t *v, const char *path,
+    const value_t **value)
+{
+    const member_t  *m;
+
+    if (v->kind != VALUE_OBJECT || v->len != 1) {
+        (void) external_fail(x, v, path, "each item must be one \"name: "
+                             "{...}\"");
+        return NULL;
+    }
+
+    m = &v->u.members[0];
+    *value = &m->value;
+
+    if (m->key_len == 0 || m->key_len > 128
+        || strspn(m->key, "abcdefghijklmnopqrstuvwxyz"
+                          "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+           != m->key_len)
+    {
+        (void) external_fail(x, v, path, "a name has up to 128 letters, "
+                             "digits, _ and -");
+        return NULL;
+    }
+
+    return arena_strndup(x->arena, m->key, m->key_len);
+}
+
+
+int
+external_field(external_t *x, const value_t *v, const char *path,
+    unsigned rule, field_t *f)
+{
+    if (v->kind != VALUE_OBJECT) {
+        return external_fail(x, v, path, "must be a map of attributes");
+    }
+
+    if (!rule && external_type(x, v, path, f) != 0) {
+        return -1;
+    }
+
+    if (external_attributes(x, v, path, rule, f) != 0) {
+        return -1;
+    }
+
+    return rule ? 0 : external_whole(x, v, path, f);
+}
+
+
+static int
+external_type(external_t *x, const value_t *v, const char *path, field_t *f)
+{
+    const value_t          *type;
+    const external_type_t  *t;
+
+    type = value_get(v, "type");
+
+    for (t = external_types; t->name != NULL; t++) {
+        if (type != NULL && value_str_eq(type, t->name)) {
+            f->type = t->type;
+            return 0;
+        }
+    }
+
+    return external_fail(x, type ? type : v, path, "needs a \"type\": "
+                         "string, integer, number, boolean, array, set, map, "
+                         "record or any");
+}
+
+
+static int
+external_attributes(external_t *x, const value_t *v, const char *path,
+    unsigned rule, field_t *f)
+{
+    size_t                  i;
+    const member_t         *m;
+    const external_attr_t  *attr;
+
+    for (i = 0; i < v->len; i++) {
+        m = &v->u.members[i];
+
+        for (attr = external_attrs; attr->name != NULL; attr++) {
+            if (strcmp(attr->name, m->key) == 0) {
+                break;
+            }
+        }
+
+        if (attr->name == NULL) {
+            return external_fail(x, &m->value, path, "unknown attribute "
+                                 "\"%s\"", m->key);
+        }
+
+        if (rule && (attr->types & (T_RECORD | T_MAP)) != 0
+            && attr->types != T_ALL && !(attr->types & T_TEXT))
+        {
+            return external_fail(x, &m->value, path, "a check cannot have "
+                                 "\"%s\"", m->key);
+        }
+
+        if (!rule && !(attr->types & T(f->type))) {
+            return external_fail(x, &m->value, path, "\"%s\" is nothing for "
+                                 "this type", m->key);
+        }
+
+        if (attr->set(x, attr, &m->value,
+                      arena_printf(x->arena, "%s.%s", path, m->key), f)
+            != 0)
+        {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* what only the whole field can tell */
+static int
+external_whole(external_t *x, const value_t *v, const char *path, field_t *f)
+{
+    const value_t      *def, *checks;
+    const shorthand_t  *sh;
+
+    if ((f->flags & F_BETWEEN) && (f->flags & F_GT)) {
+        return external_fail(x, v, path, "\"between\" and \"gt\" exclude "
+                             "each other");
+    }
+
+    if ((f->flags & F_LEN_EQ) && (f->flags & F_LEN_MIN)) {
+        return external_fail(x, v, path, "\"len_eq\" and \"len_min\" exclude "
+                             "each other");
+    }
+
+    if ((T(f->type) & (T_LISTS | T_MAP)) && f->elements == NULL) {
+        return external_fail(x, v, path, "needs \"%s\"",
+                             f->type == FIELD_MAP ? "values" : "elements");
+    }
+
+    if (f->type == FIELD_RECORD && f->fields == NULL) {
+        return external_fail(x, v, path, "needs \"fields\"");
+    }
+
+    def = value_get(v, "default");
+
+    if (!value_is_null(def) && !external_fits(f, def)) {
+        return external_fail(x, def, path, "the default is of another type");
+    }
+
+    for (sh = f->shorthands; sh != NULL && sh->name != NULL; sh++) {
+        if (external_path(f->fields, sh->replaced_by) == NULL) {
+            return external_fail(x, v, path, "\"%s\" is replaced by \"%s\", "
+                                 "which is no field", sh->name,
+                                 sh->replaced_by);
+        }
+    }
+
+    checks = value_get(v, "entity_checks");
+
+    if (checks != NULL) {
+        f->checks = external_checks(x, checks,
+                                    arena_printf(x->arena, "%s.entity_checks",
+                                                 path),
+                                    f->fields);
+        return f->checks ? 0 : -1;
+    }
+
+    return 0;
+}
+
+
+static bool
+external_fits(const field_t *f, const value_t *v)
+{
+    switch (f->type) {
+
+    case FIELD_STRING:
+        return v->kind == VALUE_STRING;
+
+    case FIELD_INTEGER:
+        return value_is_integer(v);
+
+    case FIELD_NUMBER:
+        return v->kind == VALUE_NUMBER;
+
+    case FIELD_BOOLEAN:
+        return v->kind == VALUE_BOOL;
+
+    case FIELD_ARRAY:
+    case FIELD_SET:
+        return v->kind == VALUE_ARRAY
+               || (v->kind == VALUE_OBJECT && v->len == 0);
+
+    case FIELD_MAP:
+    case FIELD_RECORD:
+        return v->kind == VALUE_OBJECT
+               || (v->kind == VALUE_ARRAY && v->len == 0);
+
+    case FIELD_FOREIGN:
+        return false;
+
+    case FIELD_ANY:
+        break;
+    }
+
+    return true;
+}
+
+
+static int
+external_flag(external_t *x, const external_attr_t *attr, const value_t *v,
+    const char *path, field_t *f)
+{
+    if (v->kind != VALUE_BOOL) {
+        return external_fail(x, v, path, "must be true or false");
+    }
+
+    if (v->u.boolean) {
+        f->flags |= attr->flag;
+    }
+
+    return 0;
+}
+
+
+/* read elsewhere, or for humans */
+static int
+external_skip(external_t *x, const external_attr_t *attr, const value_t *v,
+    const char *path, field_t *f)
+{
+    (void) x;
+    (void) v;
+    (void) path;
+
+    f->flags |= attr->flag;
+
+    return 0;
+}
+
+
+static int
+external_string(external_t *x, const external_attr_t *attr, const value_t *v,
+    const char *path, field_t *f)
+{
+    const char  *text;
+
+    text = external_text(x, v, path);
+
+    if (text == NULL) {
+        return -1;
+    }
+
+    *(const char **) (void *) ((char *) f + attr->offset) = text;
+
+    return 0;
+}
+
+
+static int
+external_strings(external_t *x, const external_attr_t *attr, const value_t *v,
+    const char *path, field_t *f)
+{
+    size_t        i;
+    const char  **list;
+
+    if (v->kind != VALUE_ARRAY || v->len == 0) {
+        return external_fail(x, v, path, "must be a list of strings");
+    }
+
+    list = arena_zalloc(x->arena, (v->len + 1) * sizeof(char *));
+
+    for (i = 0; i < v->len; i++) {
+        list[i] = external_text(x, &v->u.items[i], path);
+
+        if (list[i] == NULL) {
+            return -1;
+        }
+    }
+
+    *(const char *const **) (void *) ((char *) f + attr->offset) = list;
+
+    return 0;
+}
+
+
+static int
+external_pattern(external_t *x, const external_attr_t *attr, const value_t *v,
+    const char *path, field_t *f)
+{
+    const char  *text;
+
+    text = external_text(x, v, path);
+
+    if (text == NULL) {
+        return -1;
+    }
+
+    if (!external_pattern_good(text)) {
+        return external_fail(x, v, path, "is no Lua pattern of up to %d "
+                             "bytes", EXTERNAL_PATTERN);
+    }
+
+    *(const char **) (void *) ((char *) f + attr->offset) = text;
+
+    return 0;
+}
+
+
+/* [ "pattern", {pattern: ...}, ... ] */
+static int
+external_patterns(external_t *x, const external_attr_t *attr,
+    const value_t *v, const char *path, field_t *f)
+{
+    size_t           i;
+    field_t          one;
+    const char     **list;
+    const value_t   *item;
+
+    static const external_attr_t  match = {
+        "match", 0, NULL, offsetof(field_t, match), 0
+    };
+
+    if (v->kind != VALUE_ARRAY || v->len == 0) {
+        return external_fail(x, v, path, "must be a list of Lua patterns");
+    }
+
+    list = arena_zalloc(x->arena, (v->len + 1) * sizeof(char *));
+
+    for (i = 0; i < v->len; i++) {
+        item = &v->u.items[i];
+
+        if (item->kind == VALUE_OBJECT) {
+            item = value_get(item, "pattern");
+        }
+
+        if (item == NULL) {
+            return external_fail(x, &v->u.items[i], path, "needs a "
+                                 "\"pattern\"");
+        }
+
+        if (external_pattern(x, &match, item, path, &one) != 0) {
+            return -1;
+        }
+
+        list[i] = one.match;
+    }
+
+    *(const char *const **) (void *) ((char *) f + attr->offset) = list;
+
+    return 0;
+}
+
+
+/* complete escapes, sets and groups: what the matcher takes for granted */
+static bool
+external_pattern_good(const char *p)
+{
+    unsigned  depth;
+
+    if (strlen(p) > EXTERNAL_PATTERN) {
+        return false;
+    }
+
+    for (depth = 0; *p != '\0'; p++) {
+
+        switch (*p) {
+
+        case '%':
+            if (*++p == '\0' || (*p >= '0' && *p <= '9')) {
+                return false;
+            }
+
+            if (*p == 'b' && (*++p == '\0' || *++p == '\0')) {
+                return false;
+            }
+
+            if (*p == 'f' && p[1] != '[') {
+                return false;
+            }
+
+            break;
+
+        case '[':
+            p += (p[1] == '^') ? 2 : 1;
+
+            /* a bracket that comes first is one of the set */
+            for (p += (*p == ']'); *p != ']'; p++) {
+                if (*p == '\0' || (*p == '%' && *++p == '\0')) {
+                    return false;
+                }
+            }
+
+            break;
+
+        case '(':
+            depth++;
+            break;
+
+        case ')':
+            if (depth-- == 0) {
+                return false;
+            }
+
+            break;
+        }
+    }
+
+    return depth == 0;
+}
+
+
+static int
+external_one_of(external_t *x, const external_attr_t *attr, const value_t *v,
+    const char *path, field_t *f)
+{
+    size_t   i;
+    double  *list;
+
+    static const external_attr_t  strings = {
+        "one_of", 0, NULL, offsetof(field_t, one_of), 0
+    };
+
+    (void) attr;
+
+    if (v->kind != VALUE_ARRAY || v->len == 0
+        || v->u.items[0].kind != VALUE_NUMBER)
+    {
+        return external_strings(x, &strings, v, path, f);
+    }
+
+    list = arena_alloc(x->arena, v->len * sizeof(double));
+
+    for (i = 0; i < v->len; i++) {
+        if (v->u.items[i].kind != VALUE_NUMBER) {
+            return external_fail(x, v, path, "must be numbers, or strings");
+        }
+
+        list[i] = v->u.items[i].u.number;
+    }
+
+    f->one_of_num = list;
+    f->n_one_of_num = v->len;
+
+    return 0;
+}
+
+
+static int
+external_default(external_t *x, const external_attr_t *attr, const value_t *v,
+    const char *path, field_t *f)
+{
+    (void) attr;
+    (void) path;
+
+    f->def = value_is_null(v) ? NULL : json_print(x->arena, v, NULL);
+
+    return 0;
+}
+
+
+/* kept as the walker compares it: a string as it is, between quotes */
+static int
+external_eq(external_t *x, const external_attr_t *attr, const value_t *v,
+    const char *path, field_t *f)
+{
+    size_t  i;
+
+    (void) attr;
+
+    switch (v->kind) {
+
+    case VALUE_NULL:
+        f->flags |= F_EQ_NULL;
+        return 0;
+
+    case VALUE_BOOL:
+    case VALUE_NUMBER:
+        f->eq = json_print(x->arena, v, NULL);
+        return 0;
+
+    case VALUE_STRING:
+        for (i = 0; i < v->len; i++) {
+            if ((unsigned char) v->u.string[i] < ' '
+                || v->u.string[i] == '"' || v->u.string[i] == '\\')
+            {
+                break;
+            }
+        }
+
+        if (i == v->len) {
+            f->eq = arena_printf(x->arena, "\"%s\"", v->u.string);
+            return 0;
+        }
+
+        break;
+
+    default:
+        break;
+    }
+
+    return external_fail(x, v, path, "must be null, a boolean, a number or a "
+                         "plain string");
+}
+
+
+static int
+external_between(external_t *x, const external_attr_t *attr, const value_t *v,
+    const char *path, field_t *f)
+{
+    (void) attr;
+
+    if (v->kind != VALUE_ARRAY || v->len != 2
+        || v->u.items[0].kind != VALUE_NUMBER
+        || v->u.items[1].kind != VALUE_NUMBER
+        || !(v->u.items[0].u.number <= v->u.items[1].u.number)
+        || !(fabs(v->u.items[0].u.number) <= 9007199254740992.0)
+        || !(fabs(v->u.items[1].u.number) <= 9007199254740992.0))
+    {
+        return external_fail(x, v, path, "must be two numbers, the smaller "
+                             "one first");
+    }
+
+    f->min = v->u.items[0].u.number;
+    f->max = v->u.items[1].u.number;
+    f->flags |= F_BETWEEN;
+
+    return 0;
+}
+
+
+static int
+external_gt(external_t *x, const external_attr_t *attr, const value_t *v,
+    const char *path, field_t *f)
+{
+    (void) attr;
+
+    if (v->kind != VALUE_NUMBER) {
+        return external_fail(x, v, path, "must be a number");
+    }
+
+    f->min = v->u.number;
+    f->flags |= F_GT;
+
+    return 0;
+}
+
+
+static int
+external_length(external_t *x, const external_attr_t *attr, const value_t *v,
+    const char *path, field_t *f)
+{
+    if (!value_is_integer(v) || v->u.number < 0 || v->u.number > 2147483647) {
+        return external_fail(x, v, path, "must be a number of items or "
+                             "bytes");
+    }
+
+    *(unsigned *) (void *) ((char *) f + attr->offset) =
+        (unsigned) v->u.number;
+    f->flags |= attr->flag;
+
+    return 0;
+}
+
+
+static int
+external_inner(external_t *x, const external_attr_t *attr, const value_t *v,
+    const char *path, field_t *f)
+{
+    int       rc;
+    field_t  *inner;
+
+    if (++x->depth > EXTERNAL_DEPTH) {
+        return external_fail(x, v, path, "is nested too deeply");
+    }
+
+    inner = arena_zalloc(x->arena, sizeof(field_t));
+    *(const field_t **) (void *) ((char *) f + attr->offset) = inner;
+
+    rc = external_field(x, v, path, 0, inner);
+    x->depth--;
+
+    return rc;
+}
+
+
+static int
+external_record(external_t *x, const external_attr_t *attr, const value_t *v,
+    const char *path, field_t *f)
+{
+    (void) attr;
+
+    f->fields = external_fields(x, v, path);
+
+    return f->fields ? 0 : -1;
+}
+
+
+/* [ {name: {type, elements, deprecation: {replaced_by: "a.b"}}}, ... ] */
+static int
+external_shorthands(external_t *x, const external_attr_t *attr,
+    const value_t *v, const char *path, field_t *f)
+{
+    size_t           i;
+    field_t         *rule;
+    shorthand_t     *list;
+    const char      *at;
+    const value_t   *item, *to;
+
+    (void) attr;
+
+    if (v->kind != VALUE_ARRAY || v->len > EXTERNAL_FIELDS) {
+        return external_fail(x, v, path, "must be a list");
+    }
+
+    list = arena_zalloc(x->arena, (v->len + 1) * sizeof(shorthand_t));
+    f->shorthands = list;
+
+    for (i = 0; i < v->len; i++) {
+        list[i].name = external_member(x, &v->u.items[i], path, &item);
+
+        if (list[i].name == NULL) {
+            return -1;
+        }
+
+        at = arena_printf(x->arena, "%s.%s", path, list[i].name);
+        rule = arena_zalloc(x->arena, sizeof(field_t));
+
+        if (external_field(x, item, at, 0, rule) != 0) {
+            return -1;
+        }
+
+        list[i].type = rule->type;
+        list[i].elements = rule->elements;
+
+        to = value_path(item, "deprecation.replaced_by");
+
+        if (to == NULL) {
+            return external_fail(x, item, at, "needs "
+                                 "\"deprecation.replaced_by\"");
+        }
+
+        list[i].replaced_by = external_text(x, to, at);
+
+        if (list[i].replaced_by == NULL) {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+external_rule(external_t *x, const external_attr_t *attr, const value_t *v,
+    const char *path, field_t *f)
+{
+    const external_rule_t  *r;
+
+    (void) attr;
+
+    for (r = external_rules; r->name != NULL; r++) {
+        if (value_str_eq(v, r->name)) {
+            f->check = r->check;
+            return 0;
+        }
+    }
+
+    return external_fail(x, v, path, "is none of certificate, cookie_name, "
+                         "header_name, host, host_with_optional_port, "
+                         "ip_or_cidr, path, sni, url, wildcard_host");
+}
