@@ -44,20 +44,25 @@ refusals_check(arena_t *a, const value_t *plugin)
 }
 
 
-/* counters are this node's own */
+/* counters of a database */
 static const char *
 refusals_policy(arena_t *a, const value_t *config)
 {
-    const value_t  *policy;
+    const value_t  *sync;
 
-    policy = value_get(config, "policy");
-
-    if (value_is_null(policy) || value_str_eq(policy, "local")) {
-        return NULL;
+    if (value_str_eq(value_get(config, "policy"), "cluster")) {
+        return "policy 'cluster' is not available in this version";
     }
 
-    return arena_printf(a, "policy '%s' is not available in this version, "
-                        "only 'local' is", value_cstr(policy));
+    sync = value_get(config, "sync_rate");
+
+    if (sync != NULL && sync->kind == VALUE_NUMBER && sync->u.number > 0) {
+        return "a sync_rate is not available in this version, only -1 is";
+    }
+
+    (void) a;
+
+    return NULL;
 }
 
 

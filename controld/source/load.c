@@ -703,15 +703,27 @@ generation_plugin(arena_t *a, const value_t *row, const char **names,
     size_t *n)
 {
     const char     *name;
-    const value_t  *host;
+    const value_t  *config, *host;
 
     name = value_cstr(value_get(row, "name"));
+    config = value_get(row, "config");
 
-    if (name == NULL || strcmp(name, "ldap-auth") != 0) {
+    if (name == NULL) {
         return;
     }
 
-    host = value_get(value_get(row, "config"), "ldap_host");
+    if (strcmp(name, "ldap-auth") == 0) {
+        host = value_get(config, "ldap_host");
+
+    } else if ((strcmp(name, "rate-limiting") == 0
+                || strcmp(name, "response-ratelimiting") == 0)
+               && value_str_eq(value_get(config, "policy"), "redis"))
+    {
+        host = value_get(value_get(config, "redis"), "host");
+
+    } else {
+        return;
+    }
 
     if (value_cstr(host) != NULL && !generation_is_address(host->u.string)) {
         names[(*n)++] = generation_lower(a, host->u.string, host->len);

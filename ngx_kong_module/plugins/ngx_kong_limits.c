@@ -6,11 +6,19 @@
 
 #include "ngx_kong_limits.h"
 
+#include <openssl/evp.h>
+
+
+#define NGX_KONG_LIMITS_DIGEST  32
+
 
 static ngx_int_t ngx_kong_limits_names(ngx_pool_t *pool, ngx_str_t *name,
     ngx_kong_limit_t *limit);
+static ngx_int_t ngx_kong_limits_prefix(ngx_kong_instance_t *in,
+    ngx_pool_t *pool, ngx_kong_limits_t *limits);
 static ngx_uint_t ngx_kong_limits_value(ngx_http_request_t *r,
-    ngx_kong_limit_who_t *who, ngx_str_t *value);
+    ngx_kong_limit_who_t *who, ngx_str_t *value, ngx_uint_t *binary);
+static ngx_uint_t ngx_kong_limits_is_text(ngx_str_t *value);
 
 
 static ngx_str_t  ngx_kong_limits_periods[] = {
@@ -90,7 +98,75 @@ ngx_kong_limits_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool,
 
     limits->scope = ngx_kong_counters_key(counters, scope, p - scope);
 
+    if (name != NULL) {
+        limits->name = *name;
+        limits->named = 1;
+    }
+
+    return ngx_kong_limits_prefix(in, pool, limits);
+}
+
+
+/* "ratelimit:<route>:<service>:", of the plugin's scope */
+static ngx_int_t
+ngx_kong_limits_prefix(ngx_kong_instance_t *in, ngx_pool_t *pool,
+    ngx_kong_limits_t *limits)
+{
+    char     route[37], service[37];
+    u_char  *p;
+
+    p = ngx_pnalloc(pool, sizeof("response-ratelimit:") + 2 * sizeof(route));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    kong_uuid_text(in->record->route_id, route);
+    kong_uuid_text(in->record->service_id, service);
+
+    limits->prefix.data = p;
+    p = ngx_sprintf(p, "%sratelimit:%s:%s:",
+                    limits->named ? "response-" : "", route, service);
+    limits->prefix.len = p - limits->prefix.data;
+
     return NGX_OK;
+}
+
+
+ngx_str_t *
+ngx_kong_limits_period(ngx_kong_period_t period)
+{
+    return &ngx_kong_limits_periods[period];
+}
+
+
+void
+ngx_kong_limits_counts(ngx_kong_limits_t *limits, ngx_kong_count_t *counts)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < limits->n; i++) {
+        counts[i].period = limits->items[i].period;
+        counts[i].limit = limits->items[i].limit;
+    }
+}
+
+
+ngx_kong_limits_policy_t
+ngx_kong_limits_policy(ngx_kong_instance_t *in)
+{
+    ngx_str_t  policy;
+
+    policy = ngx_kong_conf_str(in, "policy");
+
+    if (policy.len == 5 && ngx_memcmp(policy.data, "redis", 5) == 0) {
+        return NGX_KONG_LIMITS_REDIS;
+    }
+
+    if (policy.len == 7 && ngx_memcmp(policy.data, "cluster", 7) == 0) {
+        return NGX_KONG_LIMITS_CLUSTER;
+    }
+
+    return NGX_KONG_LIMITS_LOCAL;
 }
 
 
@@ -185,10 +261,10 @@ ngx_kong_limits_identify(ngx_http_request_t *r, ngx_kong_counters_t *counters,
     ngx_kong_limit_who_t *who)
 {
     ngx_str_t               value;
-    ngx_uint_t              kind;
+    ngx_uint_t              kind, binary;
     ngx_kong_counter_key_t  key;
 
-    kind = ngx_kong_limits_value(r, who, &value);
+    kind = ngx_kong_limits_value(r, who, &value, &binary);
 
     key = ngx_kong_counters_key(counters, value.data, value.len);
     key.high ^= (uint64_t) (kind + 1) * 0x9e3779b97f4a7c15ULL;
@@ -197,11 +273,97 @@ ngx_kong_limits_identify(ngx_http_request_t *r, ngx_kong_counters_t *counters,
 }
 
 
+ngx_int_t
+ngx_kong_limits_identifier(ngx_http_request_t *r, ngx_kong_limit_who_t *who,
+    ngx_str_t *identifier)
+{
+    u_char      *p, digest[NGX_KONG_LIMITS_DIGEST];
+    ngx_str_t    value;
+    ngx_uint_t   binary;
+
+    (void) ngx_kong_limits_value(r, who, &value, &binary);
+
+    if (!binary && ngx_kong_limits_is_text(&value)) {
+        *identifier = value;
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, sizeof("sha256:") + 2 * sizeof(digest));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    identifier->data = p;
+
+    if (binary) {
+        kong_uuid_text(value.data, (char *) p);
+        identifier->len = 36;
+        return NGX_OK;
+    }
+
+    if (EVP_Digest(value.data, value.len, digest, NULL, EVP_sha256(), NULL)
+        != 1)
+    {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(p, "sha256:", 7);
+    p = ngx_hex_dump(p, digest, sizeof(digest));
+    identifier->len = p - identifier->data;
+
+    return NGX_OK;
+}
+
+
+/* what a database takes for text */
+static ngx_uint_t
+ngx_kong_limits_is_text(ngx_str_t *value)
+{
+    u_char   *p, *start, *last;
+    uint32_t  c;
+
+    if (value->len > NGX_KONG_LIMIT_ID) {
+        return 0;
+    }
+
+    last = value->data + value->len;
+
+    for (p = value->data; p < last; /* void */ ) {
+
+        if (*p < 0x80) {
+            if (*p < 0x20 || *p == 0x7f) {
+                return 0;
+            }
+
+            p++;
+            continue;
+        }
+
+        start = p;
+        c = ngx_utf8_decode(&p, last - p);
+
+        if (*start > 0xf4 || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)) {
+            return 0;
+        }
+
+        /* the decoder takes more for what continues a character */
+
+        while (++start < p) {
+            if ((*start & 0xc0) != 0x80) {
+                return 0;
+            }
+        }
+    }
+
+    return 1;
+}
+
+
 /* what is counted; without it, the client's address.  Its kind is returned: a
- * header cannot name an address or a consumer */
+ * header cannot name an address or a consumer.  `binary`: it is a uuid */
 static ngx_uint_t
 ngx_kong_limits_value(ngx_http_request_t *r, ngx_kong_limit_who_t *who,
-    ngx_str_t *value)
+    ngx_str_t *value, ngx_uint_t *binary)
 {
     ngx_table_elt_t       *h;
     ngx_http_kong_ctx_t   *ctx;
@@ -209,6 +371,7 @@ ngx_kong_limits_value(ngx_http_request_t *r, ngx_kong_limit_who_t *who,
     ctx = ngx_http_get_module_ctx(r, ngx_http_kong_module);
 
     value->len = 16;
+    *binary = 1;
 
     switch (who->by) {
 
@@ -230,6 +393,7 @@ ngx_kong_limits_value(ngx_http_request_t *r, ngx_kong_limit_who_t *who,
 
         if (ctx->authenticated && ctx->identifier.len != 0) {
             *value = ctx->identifier;
+            *binary = 0;
             return NGX_KONG_BY_CREDENTIAL;
         }
 
@@ -248,6 +412,7 @@ ngx_kong_limits_value(ngx_http_request_t *r, ngx_kong_limit_who_t *who,
 
         if (h != NULL) {
             *value = h->value;
+            *binary = 0;
             return NGX_KONG_BY_HEADER;
         }
 
@@ -258,6 +423,7 @@ ngx_kong_limits_value(ngx_http_request_t *r, ngx_kong_limit_who_t *who,
             && ngx_memcmp(ctx->path.data, who->path.data, who->path.len) == 0)
         {
             *value = ctx->path;
+            *binary = 0;
             return NGX_KONG_BY_PATH;
         }
 
@@ -268,6 +434,7 @@ ngx_kong_limits_value(ngx_http_request_t *r, ngx_kong_limit_who_t *who,
     }
 
     *value = r->connection->addr_text;
+    *binary = 0;
 
     return NGX_KONG_BY_IP;
 }

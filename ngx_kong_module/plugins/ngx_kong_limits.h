@@ -1,6 +1,6 @@
 /*
  * What the two rate limiting plugins share: limits a period as configured,
- * who is counted, and the numbers in headers.
+ * who is counted and by what policy, and the numbers in headers.
  */
 
 #ifndef NGX_KONG_LIMITS_H
@@ -12,6 +12,15 @@
 
 /* the longest text of a number */
 #define NGX_KONG_LIMIT_TEXT  32
+
+/* the longest identifier that is used as it is, outside of this node */
+#define NGX_KONG_LIMIT_ID    128
+
+typedef enum {
+    NGX_KONG_LIMITS_LOCAL = 0,
+    NGX_KONG_LIMITS_CLUSTER,
+    NGX_KONG_LIMITS_REDIS
+} ngx_kong_limits_policy_t;
 
 typedef enum {
     NGX_KONG_BY_CONSUMER = 0,
@@ -34,6 +43,10 @@ typedef struct {
     ngx_kong_limit_t     items[NGX_KONG_PERIODS];
     ngx_uint_t           n;
     ngx_kong_counter_key_t  scope;       /* the plugin's, and the name */
+    ngx_str_t            name;           /* when named, which those of
+                                            response-ratelimiting are */
+    ngx_str_t            prefix;         /* Kong's, of keys in Redis */
+    unsigned             named:1;
 } ngx_kong_limits_t;
 
 typedef struct {
@@ -50,6 +63,7 @@ ngx_kong_counters_t *ngx_kong_limits_counters(void);
  * limit of response-ratelimiting, or NULL */
 ngx_int_t ngx_kong_limits_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool,
     const kong_value_t *object, ngx_str_t *name, ngx_kong_limits_t *limits);
+ngx_kong_limits_policy_t ngx_kong_limits_policy(ngx_kong_instance_t *in);
 ngx_int_t ngx_kong_limits_who(ngx_kong_instance_t *in, ngx_pool_t *pool,
     ngx_kong_limit_who_t *who);
 
@@ -58,6 +72,16 @@ ngx_kong_counter_key_t ngx_kong_limits_identify(ngx_http_request_t *r,
     ngx_kong_counters_t *counters, ngx_kong_limit_who_t *who);
 ngx_kong_counter_key_t ngx_kong_limits_key(ngx_kong_counters_t *counters,
     ngx_kong_limits_t *limits, ngx_kong_counter_key_t *who);
+
+/* the caller as Kong names it in what nodes share: an id, an address, a text
+ * of the client's.  What is long or no text is its digest */
+ngx_int_t ngx_kong_limits_identifier(ngx_http_request_t *r,
+    ngx_kong_limit_who_t *who, ngx_str_t *identifier);
+/* "second" ... "year" */
+ngx_str_t *ngx_kong_limits_period(ngx_kong_period_t period);
+/* fills in what is configured */
+void ngx_kong_limits_counts(ngx_kong_limits_t *limits,
+    ngx_kong_count_t *counts);
 
 /* up to NGX_KONG_LIMIT_TEXT bytes */
 u_char *ngx_kong_limits_number(u_char *p, double n);

@@ -1,10 +1,10 @@
 /*
- * rate-limiting, policy local: so many requests in a window of the calendar.
- * All periods are checked and counted in one step (ngx_kong_counters.h).
- * Instances with another policy are refused before they are published.
+ * rate-limiting: so many requests in a window of the calendar.  All periods
+ * are checked and counted in one step, in the zone (ngx_kong_counters.h) or
+ * in Redis, which the request waits for.
  */
 
-#include "ngx_kong_limits.h"
+#include "ngx_kong_redis_limits.h"
 
 
 #define RATE_LIMITING_TOO_MANY  429
@@ -14,22 +14,42 @@ typedef struct {
     ngx_kong_counters_t   *counters;
     ngx_kong_limits_t      limits;
     ngx_kong_limit_who_t   who;
+    ngx_kong_limits_policy_t  policy;
+    ngx_kong_redis_server_t  *redis;
     ngx_uint_t             error_code;
     const char            *error_message;
     unsigned               hide:1;
+    unsigned               tolerant:1;
 } rate_limiting_conf_t;
 
-/* what the client is told; texts lie behind it */
+/* a question to Redis */
 typedef struct {
+    ngx_kong_redis_ask_t     ask;
+    ngx_kong_redis_limits_t  item;
+    time_t                   now;
+} rate_limiting_redis_t;
+
+/* what the client is told, once `told`; texts lie behind it */
+typedef struct {
+    rate_limiting_redis_t *redis;
     ngx_str_t              remaining[NGX_KONG_PERIODS];
     ngx_str_t              reset;
     ngx_uint_t             least;        /* the period with the least left */
     unsigned               refused:1;
+    unsigned               told:1;
 } rate_limiting_state_t;
 
 
 static void *rate_limiting_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool);
 static ngx_int_t rate_limiting_access(ngx_http_request_t *r,
+    ngx_kong_run_t *run);
+static ngx_int_t rate_limiting_take(ngx_http_request_t *r,
+    ngx_kong_run_t *run, ngx_kong_count_t *counts);
+static ngx_int_t rate_limiting_redis(ngx_http_request_t *r,
+    ngx_kong_run_t *run, ngx_kong_count_t *counts);
+static ngx_int_t rate_limiting_ask(ngx_http_request_t *r,
+    ngx_kong_run_t *run, ngx_kong_count_t *counts);
+static rate_limiting_state_t *rate_limiting_state(ngx_http_request_t *r,
     ngx_kong_run_t *run);
 static ngx_int_t rate_limiting_note(ngx_http_request_t *r,
     ngx_kong_run_t *run, ngx_kong_count_t *counts, ngx_uint_t refused);
@@ -77,6 +97,18 @@ rate_limiting_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool)
     conf->error_message = message.data ? (const char *) message.data
                                        : "API rate limit exceeded";
     conf->hide = ngx_kong_conf_flag(in, "hide_client_headers");
+    conf->tolerant = ngx_kong_conf_flag(in, "fault_tolerant");
+    conf->policy = ngx_kong_limits_policy(in);
+
+    if (conf->policy == NGX_KONG_LIMITS_REDIS) {
+        conf->redis = ngx_pcalloc(pool, sizeof(ngx_kong_redis_server_t));
+
+        if (conf->redis == NULL
+            || ngx_kong_redis_prepare(in, pool, conf->redis) != NGX_OK)
+        {
+            return NULL;
+        }
+    }
 
     return conf;
 }
@@ -85,27 +117,29 @@ rate_limiting_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool)
 static ngx_int_t
 rate_limiting_access(ngx_http_request_t *r, ngx_kong_run_t *run)
 {
-    ngx_int_t                rc;
-    ngx_uint_t               i;
-    ngx_kong_limits_t       *limits;
-    ngx_kong_count_t         counts[NGX_KONG_PERIODS];
-    rate_limiting_conf_t    *conf;
-    ngx_kong_counter_key_t   who, key;
+    ngx_int_t              rc;
+    ngx_kong_count_t       counts[NGX_KONG_PERIODS];
+    rate_limiting_conf_t  *conf;
 
     conf = run->instance->conf;
-    limits = &conf->limits;
 
-    for (i = 0; i < limits->n; i++) {
-        counts[i].period = limits->items[i].period;
-        counts[i].limit = limits->items[i].limit;
+    ngx_kong_limits_counts(&conf->limits, counts);
+
+    rc = (conf->policy == NGX_KONG_LIMITS_REDIS)
+         ? rate_limiting_redis(r, run, counts)
+         : rate_limiting_take(r, run, counts);
+
+    if (rc == NGX_AGAIN) {
+        return rc;
     }
 
-    who = ngx_kong_limits_identify(r, conf->counters, &conf->who);
-    key = ngx_kong_limits_key(conf->counters, limits, &who);
+    /* nobody counts */
 
-    rc = ngx_kong_counters_take(conf->counters, &key, counts, limits->n);
+    if (rc == NGX_ERROR) {
+        return conf->tolerant ? NGX_OK : NGX_ERROR;
+    }
 
-    if (!conf->hide && limits->n != 0
+    if (!conf->hide && conf->limits.n != 0
         && rate_limiting_note(r, run, counts, rc != NGX_OK) != NGX_OK)
     {
         return NGX_ERROR;
@@ -116,6 +150,119 @@ rate_limiting_access(ngx_http_request_t *r, ngx_kong_run_t *run)
     }
 
     return ngx_kong_exit_error(r, conf->error_code, conf->error_message);
+}
+
+
+static ngx_int_t
+rate_limiting_take(ngx_http_request_t *r, ngx_kong_run_t *run,
+    ngx_kong_count_t *counts)
+{
+    rate_limiting_conf_t    *conf;
+    ngx_kong_counter_key_t   who, key;
+
+    conf = run->instance->conf;
+
+    who = ngx_kong_limits_identify(r, conf->counters, &conf->who);
+    key = ngx_kong_limits_key(conf->counters, &conf->limits, &who);
+
+    return ngx_kong_counters_take(conf->counters, &key, counts,
+                                  conf->limits.n);
+}
+
+
+/* called again when Redis has answered */
+static ngx_int_t
+rate_limiting_redis(ngx_http_request_t *r, ngx_kong_run_t *run,
+    ngx_kong_count_t *counts)
+{
+    ngx_int_t               rc;
+    int64_t                *values;
+    rate_limiting_redis_t  *redis;
+    rate_limiting_state_t  *state;
+
+    if (run->state == NULL) {
+        rc = rate_limiting_ask(r, run, counts);
+
+    } else {
+        state = run->state;
+        rc = state->redis->ask.pending ? NGX_AGAIN : state->redis->ask.rc;
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    state = run->state;
+    redis = state->redis;
+    values = redis->ask.op.values;
+
+    redis->item.counts = counts;
+    ngx_kong_redis_used(&redis->item, values + 1, redis->now);
+
+    return values[0] == 1 ? NGX_OK : NGX_BUSY;
+}
+
+
+static ngx_int_t
+rate_limiting_ask(ngx_http_request_t *r, ngx_kong_run_t *run,
+    ngx_kong_count_t *counts)
+{
+    rate_limiting_conf_t   *conf;
+    rate_limiting_redis_t  *redis;
+    rate_limiting_state_t  *state;
+
+    conf = run->instance->conf;
+
+    redis = ngx_pcalloc(r->pool, sizeof(rate_limiting_redis_t));
+    state = rate_limiting_state(r, run);
+
+    if (redis == NULL || state == NULL) {
+        return NGX_ERROR;
+    }
+
+    state->redis = redis;
+
+    redis->now = ngx_time();
+    redis->item.limits = &conf->limits;
+    redis->item.counts = counts;
+    redis->ask.op.server = conf->redis;
+    redis->ask.op.pool = r->pool;
+    redis->ask.rc = NGX_ERROR;
+
+    if (ngx_kong_limits_identifier(r, &conf->who, &redis->item.identifier)
+        != NGX_OK
+        || ngx_kong_redis_take(&redis->ask.op, &redis->item, redis->now)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_kong_redis_ask(r, &redis->ask);
+}
+
+
+static rate_limiting_state_t *
+rate_limiting_state(ngx_http_request_t *r, ngx_kong_run_t *run)
+{
+    rate_limiting_conf_t   *conf;
+    rate_limiting_state_t  *state;
+
+    if (run->state != NULL) {
+        return run->state;
+    }
+
+    conf = run->instance->conf;
+
+    state = ngx_palloc(r->pool, sizeof(rate_limiting_state_t)
+                                + (conf->limits.n + 1) * NGX_KONG_LIMIT_TEXT);
+    if (state == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(state, sizeof(rate_limiting_state_t));
+    run->state = state;
+
+    return state;
 }
 
 
@@ -132,15 +279,14 @@ rate_limiting_note(ngx_http_request_t *r, ngx_kong_run_t *run,
     conf = run->instance->conf;
     least = 0;
 
-    state = ngx_palloc(r->pool, sizeof(rate_limiting_state_t)
-                                + (conf->limits.n + 1) * NGX_KONG_LIMIT_TEXT);
+    state = rate_limiting_state(r, run);
     if (state == NULL) {
         return NGX_ERROR;
     }
 
     p = (u_char *) (state + 1);
     state->refused = refused;
-    state->least = 0;
+    state->told = 1;
 
     for (i = 0; i < conf->limits.n; i++) {
 
@@ -163,8 +309,6 @@ rate_limiting_note(ngx_http_request_t *r, ngx_kong_run_t *run,
     p = ngx_http_kong_number(p, counts[state->least].reset);
     state->reset.len = p - state->reset.data;
 
-    run->state = state;
-
     return NGX_OK;
 }
 
@@ -185,7 +329,7 @@ rate_limiting_header_filter(ngx_http_request_t *r, ngx_kong_run_t *run)
     conf = run->instance->conf;
     state = run->state;
 
-    if (state == NULL) {
+    if (state == NULL || !state->told) {
         return NGX_OK;
     }
 

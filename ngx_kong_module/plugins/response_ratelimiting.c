@@ -1,10 +1,12 @@
 /*
- * response-ratelimiting, policy local: the upstream's answer says how much of
- * which limit it has used up.  The request carries what is left; counting
- * happens when all is over.
+ * response-ratelimiting: the upstream's answer says how much of which limit
+ * it has used up.  The request carries what is left; counting happens when
+ * all is over.
  */
 
-#include "ngx_kong_limits.h"
+#include "ngx_kong_redis_limits.h"
+
+#include <math.h>
 
 
 #define RESPONSE_RATELIMITING_TOO_MANY  429
@@ -23,8 +25,11 @@ typedef struct {
     response_rl_limit_t     *limits;
     ngx_uint_t               n;
     ngx_str_t                header_name;
+    ngx_kong_limits_policy_t policy;
+    ngx_kong_redis_server_t *redis;
     unsigned                 block:1;
     unsigned                 hide:1;
+    unsigned                 tolerant:1;
 } response_rl_conf_t;
 
 /* one a limit */
@@ -36,6 +41,10 @@ typedef struct {
 
 typedef struct {
     response_rl_usage_t     *usage;
+    ngx_kong_redis_ask_t    *ask;        /* NULL: counted in the zone */
+    ngx_kong_redis_limits_t *items;
+    time_t                   now;
+    unsigned                 known:1;    /* usage is set */
     unsigned                 refused:1;
 } response_rl_state_t;
 
@@ -44,6 +53,16 @@ static void *response_rl_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool);
 static ngx_int_t response_rl_prepare_limits(ngx_kong_instance_t *in,
     ngx_pool_t *pool, response_rl_conf_t *conf);
 static ngx_int_t response_rl_access(ngx_http_request_t *r,
+    ngx_kong_run_t *run);
+static ngx_int_t response_rl_begin(ngx_http_request_t *r,
+    ngx_kong_run_t *run);
+static void response_rl_read(ngx_http_request_t *r, response_rl_conf_t *conf,
+    response_rl_state_t *state);
+static ngx_int_t response_rl_ask(ngx_http_request_t *r,
+    response_rl_conf_t *conf, response_rl_state_t *state);
+static void response_rl_answered(response_rl_conf_t *conf,
+    response_rl_state_t *state);
+static ngx_int_t response_rl_decide(ngx_http_request_t *r,
     ngx_kong_run_t *run);
 static ngx_int_t response_rl_tell(ngx_http_request_t *r,
     response_rl_limit_t *limit, response_rl_usage_t *usage,
@@ -81,6 +100,8 @@ response_rl_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool)
     conf->header_name = ngx_kong_conf_str(in, "header_name");
     conf->block = ngx_kong_conf_flag(in, "block_on_first_violation");
     conf->hide = ngx_kong_conf_flag(in, "hide_client_headers");
+    conf->tolerant = ngx_kong_conf_flag(in, "fault_tolerant");
+    conf->policy = ngx_kong_limits_policy(in);
 
     if (conf->header_name.len == 0) {
         ngx_str_set(&conf->header_name, "x-kong-limit");
@@ -91,6 +112,16 @@ response_rl_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool)
         || response_rl_prepare_limits(in, pool, conf) != NGX_OK)
     {
         return NULL;
+    }
+
+    if (conf->policy == NGX_KONG_LIMITS_REDIS) {
+        conf->redis = ngx_pcalloc(pool, sizeof(ngx_kong_redis_server_t));
+
+        if (conf->redis == NULL
+            || ngx_kong_redis_prepare(in, pool, conf->redis) != NGX_OK)
+        {
+            return NULL;
+        }
     }
 
     return conf;
@@ -146,16 +177,44 @@ response_rl_prepare_limits(ngx_kong_instance_t *in, ngx_pool_t *pool,
 }
 
 
+/* called again when Redis has answered */
 static ngx_int_t
 response_rl_access(ngx_http_request_t *r, ngx_kong_run_t *run)
 {
-    u_char                  *text;
-    ngx_uint_t               i, j, blocked;
-    response_rl_conf_t      *conf;
-    response_rl_limit_t     *limit;
-    response_rl_state_t     *state;
-    response_rl_usage_t     *usage;
-    ngx_kong_counter_key_t   who;
+    ngx_int_t             rc;
+    response_rl_conf_t   *conf;
+    response_rl_state_t  *state;
+
+    conf = run->instance->conf;
+
+    if (run->state == NULL) {
+        rc = response_rl_begin(r, run);
+
+    } else {
+        state = run->state;
+        rc = state->ask->pending ? NGX_AGAIN : state->ask->rc;
+    }
+
+    if (rc == NGX_AGAIN) {
+        return rc;
+    }
+
+    /* nobody counts */
+
+    if (rc == NGX_ERROR) {
+        return conf->tolerant ? NGX_OK : NGX_ERROR;
+    }
+
+    return response_rl_decide(r, run);
+}
+
+
+static ngx_int_t
+response_rl_begin(ngx_http_request_t *r, ngx_kong_run_t *run)
+{
+    ngx_uint_t            i;
+    response_rl_conf_t   *conf;
+    response_rl_state_t  *state;
 
     conf = run->instance->conf;
 
@@ -166,6 +225,32 @@ response_rl_access(ngx_http_request_t *r, ngx_kong_run_t *run)
     }
 
     state->usage = (response_rl_usage_t *) (state + 1);
+    state->now = ngx_time();
+    run->state = state;
+
+    for (i = 0; i < conf->n; i++) {
+        ngx_kong_limits_counts(&conf->limits[i].limits,
+                               state->usage[i].counts);
+    }
+
+    if (conf->policy == NGX_KONG_LIMITS_REDIS) {
+        return response_rl_ask(r, conf, state);
+    }
+
+    response_rl_read(r, conf, state);
+
+    return NGX_OK;
+}
+
+
+static void
+response_rl_read(ngx_http_request_t *r, response_rl_conf_t *conf,
+    response_rl_state_t *state)
+{
+    ngx_uint_t               i;
+    response_rl_limit_t     *limit;
+    response_rl_usage_t     *usage;
+    ngx_kong_counter_key_t   who;
 
     who = ngx_kong_limits_identify(r, conf->counters, &conf->who);
 
@@ -175,16 +260,91 @@ response_rl_access(ngx_http_request_t *r, ngx_kong_run_t *run)
 
         usage->key = ngx_kong_limits_key(conf->counters, &limit->limits,
                                          &who);
-
-        for (j = 0; j < limit->limits.n; j++) {
-            usage->counts[j].period = limit->limits.items[j].period;
-            usage->counts[j].limit = limit->limits.items[j].limit;
-        }
-
         ngx_kong_counters_read(conf->counters, &usage->key, usage->counts,
                                limit->limits.n);
+    }
+}
 
-        if (response_rl_tell(r, limit, usage, &blocked) != NGX_OK) {
+
+static ngx_int_t
+response_rl_ask(ngx_http_request_t *r, response_rl_conf_t *conf,
+    response_rl_state_t *state)
+{
+    ngx_str_t              who;
+    ngx_uint_t             i;
+    ngx_kong_redis_ask_t  *ask;
+
+    ask = ngx_pcalloc(r->pool, sizeof(ngx_kong_redis_ask_t)
+                               + conf->n * sizeof(ngx_kong_redis_limits_t));
+    if (ask == NULL) {
+        return NGX_ERROR;
+    }
+
+    state->ask = ask;
+    state->items = (ngx_kong_redis_limits_t *) (ask + 1);
+
+    ask->op.server = conf->redis;
+    ask->op.pool = r->pool;
+
+    if (ngx_kong_limits_identifier(r, &conf->who, &who) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < conf->n; i++) {
+        state->items[i].limits = &conf->limits[i].limits;
+        state->items[i].identifier = who;
+        state->items[i].counts = state->usage[i].counts;
+    }
+
+    if (ngx_kong_redis_read(&ask->op, state->items, conf->n, state->now)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_kong_redis_ask(r, ask);
+}
+
+
+static void
+response_rl_answered(response_rl_conf_t *conf, response_rl_state_t *state)
+{
+    int64_t     *values;
+    ngx_uint_t   i;
+
+    if (state->ask == NULL) {
+        return;
+    }
+
+    values = state->ask->op.values;
+
+    for (i = 0; i < conf->n; i++) {
+        ngx_kong_redis_used(&state->items[i], values, state->now);
+        values += conf->limits[i].limits.n;
+    }
+}
+
+
+static ngx_int_t
+response_rl_decide(ngx_http_request_t *r, ngx_kong_run_t *run)
+{
+    u_char               *text;
+    ngx_uint_t            i, blocked;
+    response_rl_conf_t   *conf;
+    response_rl_limit_t  *limit;
+    response_rl_state_t  *state;
+
+    conf = run->instance->conf;
+    state = run->state;
+
+    response_rl_answered(conf, state);
+
+    for (i = 0; i < conf->n; i++) {
+        limit = &conf->limits[i];
+
+        if (response_rl_tell(r, limit, &state->usage[i], &blocked)
+            != NGX_OK)
+        {
             return NGX_ERROR;
         }
 
@@ -204,7 +364,7 @@ response_rl_access(ngx_http_request_t *r, ngx_kong_run_t *run)
                                    (const char *) text);
     }
 
-    run->state = state;
+    state->known = 1;
 
     return NGX_OK;
 }
@@ -257,6 +417,10 @@ response_rl_header_filter(ngx_http_request_t *r, ngx_kong_run_t *run)
 
     h = ngx_kong_header_out(r, (char *) conf->header_name.data,
                             conf->header_name.len);
+
+    if (state != NULL && !state->known) {
+        state = NULL;
+    }
 
     if (state != NULL && h != NULL) {
         response_rl_parse(conf, state, &h->value);
@@ -425,7 +589,19 @@ response_rl_log(ngx_http_request_t *r, ngx_kong_run_t *run)
     conf = run->instance->conf;
     state = run->state;
 
-    if (state == NULL || state->refused) {
+    if (state == NULL || !state->known || state->refused) {
+        return;
+    }
+
+    if (state->ask != NULL) {
+        /* what nodes share is counted in whole numbers */
+
+        for (i = 0; i < conf->n; i++) {
+            state->items[i].amount = (int64_t) ceil(state->usage[i].amount);
+        }
+
+        ngx_kong_redis_post(r, conf->redis, state->items, conf->n,
+                            state->now);
         return;
     }
 

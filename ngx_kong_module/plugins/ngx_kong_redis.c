@@ -1,0 +1,467 @@
+/*
+ * The Redis client: greet the server on a new connection (AUTH and SELECT in
+ * one go), send one command, read the array of numbers that answers it.  Each
+ * step ends with NGX_AGAIN or with the result of the whole.  A command that
+ * fails on a connection that was idle, before a byte has come, is sent again
+ * on a new one.
+ */
+
+#include "ngx_kong_redis.h"
+
+
+/* what is read at a time; the longest value fits */
+#define NGX_KONG_REDIS_BUFFER  KONG_RESP_VALUE_MAX
+
+
+static void ngx_kong_redis_addresses(ngx_kong_redis_t *op,
+    ngx_kong_map_t *endpoints);
+static ngx_int_t ngx_kong_redis_settle(ngx_kong_redis_t *op, ngx_int_t rc);
+static ngx_int_t ngx_kong_redis_greet(ngx_kong_redis_t *op);
+static ngx_int_t ngx_kong_redis_command(ngx_kong_redis_t *op);
+static ngx_int_t ngx_kong_redis_send(ngx_kong_redis_t *op, u_char *pos,
+    u_char *last);
+static ngx_int_t ngx_kong_redis_write(ngx_kong_redis_t *op);
+static ngx_int_t ngx_kong_redis_read(ngx_kong_redis_t *op);
+static ngx_int_t ngx_kong_redis_parse(ngx_kong_redis_t *op);
+static ngx_int_t ngx_kong_redis_value(ngx_kong_redis_t *op,
+    const kong_resp_t *value);
+static ngx_int_t ngx_kong_redis_refused(ngx_kong_redis_t *op,
+    const kong_resp_t *value);
+static ngx_int_t ngx_kong_redis_broken(ngx_kong_redis_t *op);
+
+
+ngx_int_t
+ngx_kong_redis_start(ngx_kong_redis_t *op, ngx_kong_map_t *endpoints)
+{
+    op->in = ngx_pnalloc(op->pool, NGX_KONG_REDIS_BUFFER);
+    if (op->in == NULL) {
+        return ngx_kong_redis_failed(op, "out of memory");
+    }
+
+    ngx_kong_redis_addresses(op, endpoints);
+
+    op->conn = ngx_kong_redis_idle_get(op->server);
+
+    if (op->conn != NULL) {
+        op->conn->op = op;
+        op->reused = 1;
+        return ngx_kong_redis_settle(op, ngx_kong_redis_command(op));
+    }
+
+    return ngx_kong_redis_settle(op, ngx_kong_redis_connect(op));
+}
+
+
+void
+ngx_kong_redis_cancel(ngx_kong_redis_t *op)
+{
+    if (op->conn != NULL) {
+        ngx_kong_redis_close(op->conn);
+        op->conn = NULL;
+    }
+}
+
+
+/* names are resolved by the daemon, with those of services */
+static void
+ngx_kong_redis_addresses(ngx_kong_redis_t *op, ngx_kong_map_t *endpoints)
+{
+    ngx_uint_t                i, first;
+    const kong_endpoint_t    *endpoint;
+    ngx_kong_redis_server_t  *server;
+
+    server = op->server;
+
+    if (server->is_address) {
+        op->addresses[0] = server->address;
+        op->n_addresses = 1;
+        return;
+    }
+
+    endpoint = endpoints ? kong_segment_endpoint(&endpoints->seg,
+                                                 server->endpoint)
+                         : NULL;
+
+    if (endpoint == NULL || endpoint->n == 0) {
+        op->error = "its name could not be resolved";
+        return;
+    }
+
+    op->n_addresses = ngx_min(endpoint->n, NGX_KONG_REDIS_TRIES);
+    first = server->turn++;
+
+    for (i = 0; i < op->n_addresses; i++) {
+        op->addresses[i] = endpoints->seg.addresses[endpoint->first
+                                           + (first + i) % endpoint->n];
+    }
+}
+
+
+void
+ngx_kong_redis_event(ngx_event_t *ev)
+{
+    ngx_int_t               rc;
+    ngx_connection_t       *c;
+    ngx_kong_redis_t       *op;
+    ngx_kong_redis_conn_t  *conn;
+
+    c = ev->data;
+    conn = c->data;
+    op = conn->op;
+
+    /* one timer, on the write event */
+
+    rc = ev->timedout ? ngx_kong_redis_failed(op, "it timed out")
+                      : op->step(op);
+
+    ngx_kong_redis_end(op, rc);
+}
+
+
+void
+ngx_kong_redis_end(ngx_kong_redis_t *op, ngx_int_t rc)
+{
+    rc = ngx_kong_redis_settle(op, rc);
+
+    if (rc != NGX_AGAIN) {
+        op->done(op->data, rc);
+    }
+}
+
+
+/* what becomes of the connection */
+static ngx_int_t
+ngx_kong_redis_settle(ngx_kong_redis_t *op, ngx_int_t rc)
+{
+    ngx_kong_redis_conn_t  *conn;
+
+    if (rc == NGX_AGAIN) {
+        return rc;
+    }
+
+    conn = op->conn;
+    op->conn = NULL;
+
+    if (conn == NULL) {
+        return rc;
+    }
+
+    if (op->clean) {
+        ngx_kong_redis_idle_put(conn);
+
+    } else {
+        ngx_kong_redis_close(conn);
+    }
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_kong_redis_connected(ngx_kong_redis_t *op)
+{
+    ngx_kong_redis_server_t  *server;
+
+    server = op->server;
+
+    if (server->password.len == 0 && server->database == 0) {
+        return ngx_kong_redis_command(op);
+    }
+
+    return ngx_kong_redis_greet(op);
+}
+
+
+/* the command waits until these are answered: it must not run elsewhere */
+static ngx_int_t
+ngx_kong_redis_greet(ngx_kong_redis_t *op)
+{
+    u_char                   *p, *start, *last, number[NGX_INT_T_LEN];
+    ngx_kong_redis_server_t  *server;
+
+    server = op->server;
+
+    start = ngx_pnalloc(op->pool, server->username.len + server->password.len
+                                  + 8 * KONG_RESP_OVERHEAD);
+    if (start == NULL) {
+        return ngx_kong_redis_failed(op, "out of memory");
+    }
+
+    p = start;
+    op->greetings = 0;
+
+    if (server->password.len != 0) {
+        p = kong_resp_command(p, server->username.len ? 3 : 2);
+        p = kong_resp_argument(p, "AUTH", 4);
+
+        if (server->username.len != 0) {
+            p = kong_resp_argument(p, server->username.data,
+                                   server->username.len);
+        }
+
+        p = kong_resp_argument(p, server->password.data,
+                               server->password.len);
+        op->greetings++;
+    }
+
+    if (server->database != 0) {
+        last = ngx_sprintf(number, "%i", server->database);
+
+        p = kong_resp_command(p, 2);
+        p = kong_resp_argument(p, "SELECT", 6);
+        p = kong_resp_argument(p, number, last - number);
+        op->greetings++;
+    }
+
+    return ngx_kong_redis_send(op, start, p);
+}
+
+
+static ngx_int_t
+ngx_kong_redis_command(ngx_kong_redis_t *op)
+{
+    op->greetings = 0;
+    op->started = 0;
+    op->got = 0;
+
+    return ngx_kong_redis_send(op, op->command.data,
+                               op->command.data + op->command.len);
+}
+
+
+static ngx_int_t
+ngx_kong_redis_send(ngx_kong_redis_t *op, u_char *pos, u_char *last)
+{
+    op->pos = pos;
+    op->last = last;
+    op->in_len = 0;
+    op->clean = 0;
+
+    ngx_add_timer(op->conn->connection->write, op->server->timeout);
+
+    return ngx_kong_redis_write(op);
+}
+
+
+static ngx_int_t
+ngx_kong_redis_write(ngx_kong_redis_t *op)
+{
+    ssize_t            n;
+    ngx_connection_t  *c;
+
+    c = op->conn->connection;
+    op->step = ngx_kong_redis_write;
+
+    while (op->pos < op->last) {
+        n = c->send(c, op->pos, op->last - op->pos);
+
+        if (n == NGX_ERROR) {
+            return ngx_kong_redis_broken(op);
+        }
+
+        if (n == NGX_AGAIN || n == 0) {
+            return ngx_handle_write_event(c->write, 0) == NGX_OK
+                   ? NGX_AGAIN
+                   : ngx_kong_redis_failed(op, "the event could not be added");
+        }
+
+        op->pos += n;
+    }
+
+    op->step = ngx_kong_redis_read;
+
+    return ngx_kong_redis_read(op);
+}
+
+
+static ngx_int_t
+ngx_kong_redis_read(ngx_kong_redis_t *op)
+{
+    ssize_t            n;
+    ngx_int_t          rc;
+    ngx_connection_t  *c;
+
+    c = op->conn->connection;
+
+    for ( ;; ) {
+        n = c->recv(c, op->in + op->in_len, NGX_KONG_REDIS_BUFFER
+                                            - op->in_len);
+
+        if (n == NGX_AGAIN) {
+            return ngx_handle_read_event(c->read, 0) == NGX_OK
+                   ? NGX_AGAIN
+                   : ngx_kong_redis_failed(op, "the event could not be added");
+        }
+
+        if (n == NGX_ERROR || n == 0) {
+            return ngx_kong_redis_broken(op);
+        }
+
+        /* what answers cannot come twice */
+        op->reused = 0;
+        op->in_len += n;
+
+        rc = ngx_kong_redis_parse(op);
+
+        if (rc == NGX_DONE) {
+            return ngx_kong_redis_command(op);
+        }
+
+        if (rc != NGX_AGAIN) {
+            return rc;
+        }
+    }
+}
+
+
+/* all values that are there.  NGX_AGAIN: more must be read; NGX_DONE: the
+ * server has been greeted */
+static ngx_int_t
+ngx_kong_redis_parse(ngx_kong_redis_t *op)
+{
+    u_char       *p, *last;
+    ssize_t       n;
+    ngx_int_t     rc;
+    kong_resp_t   value;
+
+    last = op->in + op->in_len;
+
+    for (p = op->in; p < last; p += n) {
+        n = kong_resp_value(p, last - p, &value);
+
+        if (n == -1) {
+            return ngx_kong_redis_failed(op, "its answer is not of Redis");
+        }
+
+        if (n == 0) {
+            break;
+        }
+
+        op->clean = (p + n == last);
+
+        rc = ngx_kong_redis_value(op, &value);
+        if (rc != NGX_AGAIN) {
+            return rc;
+        }
+
+        op->clean = 0;
+    }
+
+    op->in_len = last - p;
+    ngx_memmove(op->in, p, op->in_len);
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_kong_redis_value(ngx_kong_redis_t *op, const kong_resp_t *value)
+{
+    if (value->kind == KONG_RESP_ERROR) {
+        return ngx_kong_redis_refused(op, value);
+    }
+
+    if (op->greetings != 0) {
+        if (value->kind != KONG_RESP_STRING) {
+            op->clean = 0;
+            return ngx_kong_redis_failed(op, "its greeting is no greeting");
+        }
+
+        if (--op->greetings != 0) {
+            return NGX_AGAIN;
+        }
+
+        if (!op->clean) {
+            return ngx_kong_redis_failed(op, "it answers more than was asked");
+        }
+
+        return NGX_DONE;
+    }
+
+    if (!op->started) {
+        op->started = 1;
+
+        if (value->kind == KONG_RESP_ARRAY
+            && value->integer == (int64_t) op->n)
+        {
+            return op->n != 0 ? NGX_AGAIN : NGX_OK;
+        }
+
+    } else if (kong_resp_number(value, &op->values[op->got]) == 0) {
+        return ++op->got < op->n ? NGX_AGAIN : NGX_OK;
+    }
+
+    op->clean = 0;
+
+    return ngx_kong_redis_failed(op, "its answer is not what was asked for");
+}
+
+
+/* foreign bytes on their way to the log.  The connection goes: what leads to
+ * it may have another end by now */
+static ngx_int_t
+ngx_kong_redis_refused(ngx_kong_redis_t *op, const kong_resp_t *value)
+{
+    size_t  i;
+    u_char  c;
+
+    op->clean = 0;
+    op->text_len = ngx_min(value->text.len, sizeof(op->text));
+
+    for (i = 0; i < op->text_len; i++) {
+        c = (u_char) value->text.data[i];
+        op->text[i] = (c < 0x20 || c > 0x7e || c == '"') ? '?' : c;
+    }
+
+    return ngx_kong_redis_failed(op, "it refuses");
+}
+
+
+static ngx_int_t
+ngx_kong_redis_broken(ngx_kong_redis_t *op)
+{
+    ngx_uint_t  reused;
+
+    reused = op->reused;
+    op->reused = 0;
+    ngx_kong_redis_cancel(op);
+
+    if (reused) {
+        return ngx_kong_redis_connect(op);
+    }
+
+    return ngx_kong_redis_failed(op, "it closed the connection");
+}
+
+
+ngx_int_t
+ngx_kong_redis_failed(ngx_kong_redis_t *op, const char *error)
+{
+    op->error = error;
+
+    return NGX_ERROR;
+}
+
+
+void
+ngx_kong_redis_report(ngx_kong_redis_t *op, ngx_log_t *log)
+{
+    ngx_str_t                 text;
+    ngx_kong_redis_server_t  *server;
+
+    server = op->server;
+
+    if (server->reported == ngx_time()) {
+        return;
+    }
+
+    server->reported = ngx_time();
+    text.data = op->text;
+    text.len = op->text_len;
+
+    ngx_log_error(NGX_LOG_ERR, log, op->err,
+                  "redis \"%V:%ui\" does not count: %s%s%V",
+                  &server->host, (ngx_uint_t) server->port,
+                  op->error ? op->error : "out of memory",
+                  text.len ? ": " : "", &text);
+}
