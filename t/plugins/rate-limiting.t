@@ -256,7 +256,7 @@ for my $plugin ([ 'rate-limiting', { day => 1 } ],
 
     $a = $node->post_config($bad);
     is($a->status, 400, "$name: policy cluster is refused");
-    is($a->json->{flattened_errors}[0]{errors}[0]{message},
+    is($a->json->{fields}{plugins}[0]{config}{policy},
        'expected one of: local, redis', 'in Kong\'s words')
         or diag($a->body);
 }
