@@ -524,10 +524,7 @@ schema_keep_id(value_t *v)
     }
 
     v->u.members[0] = id;
-
-    while (v->len > 1) {
-        value_remove(v, v->u.members[v->len - 1].key);
-    }
+    v->len = 1;
 }
 
 

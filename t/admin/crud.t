@@ -96,6 +96,11 @@ check('nor in a PATCH', 'PATCH', '/services/s',
       { id => $s->{id}, retries => 2 });
 check('foreign by name', 'PATCH', '/routes/r', { service => { name => 's' } },
       200, { service => { id => $s->{id} } });
+check('foreign as a whole entity, the id at its end', 'PATCH', '/routes/r',
+      { service => undef }, 200, { service => undef });
+check('is a foreign key', 'PATCH', '/routes/r',
+      "{\"service\":{\"host\":\"h\",\"port\":80,\"id\":\"$s->{id}\"}}",
+      200, { service => { id => $s->{id} } });
 check('upper case', 'GET', '/services/' . uc($s->{id}), undef, 200,
       { id => $s->{id} });
 check('missing', 'PATCH', '/services/none', { retries => 2 }, 404,

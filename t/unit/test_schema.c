@@ -439,6 +439,39 @@ test_defaults(void **state)
 }
 
 
+/* of a parent only the id is kept, wherever it stands */
+
+static void
+test_parent(void **state)
+{
+    size_t       i;
+    value_t      v;
+    arena_t     *a;
+    const char  *text, *err;
+
+    static const char *const  parents[] = {
+        "\"id\":\"4726a05a-d550-537e-9fc3-a07c7a1188c7\"",
+        "\"a\":1,\"id\":\"4726a05a-d550-537e-9fc3-a07c7a1188c7\"",
+        "\"a\":1,\"b\":2,\"id\":\"4726a05a-d550-537e-9fc3-a07c7a1188c7\"",
+        "\"a\":1,\"id\":\"4726a05a-d550-537e-9fc3-a07c7a1188c7\",\"b\":2"
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(parents) / sizeof(parents[0]); i++) {
+        a = arena_new();
+        text = filled(a, arena_printf(a, "{\"need\":\"n\",\"parent\":{%s}}",
+                                      parents[i]), 0);
+
+        assert_int_equal(json_parse(a, text, strlen(text), &v, &err), 0);
+        assert_string_equal(json_print(a, value_get(&v, "parent"), NULL),
+                            "{\"id\":"
+                            "\"4726a05a-d550-537e-9fc3-a07c7a1188c7\"}");
+        arena_free(a);
+    }
+}
+
+
 /* errors of somebody else in the same object are no verdict */
 
 static void
@@ -719,6 +752,7 @@ main(void)
         cmocka_unit_test(test_cases),
         cmocka_unit_test(test_updates),
         cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_parent),
         cmocka_unit_test(test_errors_kept),
         cmocka_unit_test(test_defaults_shared),
         cmocka_unit_test(test_idempotent),
