@@ -11,6 +11,7 @@
 
 static void schemas_show(admin_request_t *r, const schema_t *s,
     unsigned core);
+static const schema_t *schemas_find(const admin_str_t *name);
 static const schema_t *schemas_vault(const char *name, size_t len);
 static void schemas_fields(arena_t *a, const field_t *f, value_t *out,
     unsigned core);
@@ -22,6 +23,7 @@ static void schemas_limits(arena_t *a, const field_t *f, value_t *out,
 static void schemas_values(arena_t *a, const field_t *f, value_t *out);
 static void schemas_shorthands(arena_t *a, const shorthand_t *sh,
     value_t *out);
+static void schemas_replaced(arena_t *a, const char *path, value_t *out);
 static void schemas_checks(arena_t *a, const schema_check_t *c,
     value_t *out);
 static void schemas_conditional(arena_t *a, const schema_check_t *c,
@@ -45,26 +47,51 @@ static const char *const  schemas_types[] = {
 };
 
 
+/* no entity of its own: a view of the tags of all others */
+static const field_t  schemas_tag_fields[] = {
+    { .name = "tag", .type = FIELD_STRING, .flags = F_REQUIRED },
+    { .name = "entity_name", .type = FIELD_STRING, .flags = F_REQUIRED },
+    { .name = "entity_id", .type = FIELD_STRING,
+      .flags = F_REQUIRED|F_UUID },
+    { .name = NULL }
+};
+
+static const schema_t  schemas_tags = {
+    .name = "tags",
+    .singular = "tag",
+    .endpoint_key = "tag",
+    .fields = schemas_tag_fields
+};
+
+
 /* GET /schemas/{name} */
 void
 schemas_entity(admin_request_t *r)
 {
-    size_t               i;
-    const admin_str_t   *name;
+    const schema_t  *s;
 
-    name = &r->segments[1];
+    s = schemas_find(&r->segments[1]);
 
-    for (i = 0; schema_entities[i] != NULL; i++) {
-        if (strlen(schema_entities[i]->name) == name->len
-            && memcmp(schema_entities[i]->name, name->data, name->len) == 0)
-        {
-            schemas_show(r, schema_entities[i], 1);
-            return;
-        }
+    if (s == NULL) {
+        admin_message(r, 404, arena_printf(r->arena, "No entity named '%s'",
+                                           r->segments[1].data));
+        return;
     }
 
-    admin_message(r, 404, arena_printf(r->arena, "No entity named '%s'",
-                                       name->data));
+    schemas_show(r, s, 1);
+}
+
+
+static const schema_t *
+schemas_find(const admin_str_t *name)
+{
+    if (strlen(name->data) != name->len) {
+        return NULL;
+    }
+
+    return (strcmp(name->data, schemas_tags.name) == 0)
+           ? &schemas_tags
+           : schema_find(name->data);
 }
 
 
@@ -134,7 +161,7 @@ schemas_validate(admin_request_t *r)
     admin_route_t   *route;
     const schema_t  *s;
 
-    s = schema_find(r->segments[1].data);
+    s = schemas_find(&r->segments[1]);
 
     if (s == NULL) {
         admin_message(r, 404, arena_printf(r->arena, "No entity named '%s'",
@@ -366,8 +393,36 @@ schemas_shorthands(arena_t *a, const shorthand_t *sh, value_t *out)
         if (sh->replaced_by != NULL) {
             item = value_put(a, v, "deprecation");
             value_set_object(item);
-            schemas_text(a, item, "replaced_by", sh->replaced_by);
+            schemas_replaced(a, sh->replaced_by,
+                             value_put(a, item, "replaced_with"));
         }
+    }
+}
+
+
+/* "redis.host" is [{"path":["redis","host"]}]: clients leave out of what they
+ * send whatever else this path holds */
+static void
+schemas_replaced(arena_t *a, const char *path, value_t *out)
+{
+    size_t    n;
+    value_t  *item, *list;
+
+    value_set_array(out);
+    item = value_append(a, out);
+    value_set_object(item);
+    list = value_put(a, item, "path");
+    value_set_array(list);
+
+    for ( ;; ) {
+        n = strcspn(path, ".");
+        value_set_string(value_append(a, list), path, n);
+
+        if (path[n] == '\0') {
+            return;
+        }
+
+        path += n + 1;
     }
 }
 

@@ -301,6 +301,16 @@ check('wasm', $_, '/filter-chains', $_ eq 'POST' ? {} : undef, 400, {
       message => 'this endpoint is only available when wasm is enabled' })
     for qw(GET POST);
 check('cache', 'DELETE', '/cache', undef, 204);
+my ($config) = grep { $_ }
+    map { $_->{config} } @{ check('schema', 'GET',
+    '/schemas/plugins/rate-limiting', undef, 200)->{fields} };
+my %old = map { %$_ } @{ $config->{shorthand_fields} };
+is_deeply($old{redis_ssl_verify}, { type => 'boolean', deprecation => {
+    replaced_with => [ { path => [ 'redis', 'ssl_verify' ] } ] } },
+    'a deprecated field names its path');
+is(join(' ', map { keys %$_ } @{ check('schema', 'GET', '/schemas/tags',
+                                       undef, 200)->{fields} }),
+   'tag entity_name entity_id', 'tags have a schema');
 
 my $doc = check('openapi', 'GET', '/openapi.json', undef, 200,
                 { openapi => '3.1.0' });
