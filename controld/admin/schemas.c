@@ -7,27 +7,46 @@
 
 #include "../model/json.h"
 #include "entities.h"
+#include "schemas.h"
+
+
+/* what is being shown */
+typedef struct {
+    arena_t     *arena;
+    const char  *name;               /* of the schema */
+    unsigned     plugin;
+    unsigned     used;               /* as Kong shows it after its first use:
+                                        texts are not empty, items are there */
+} schemas_t;
 
 
 static void schemas_show(admin_request_t *r, const schema_t *s,
-    unsigned core);
+    unsigned plugin);
 static const schema_t *schemas_find(const admin_str_t *name);
 static const schema_t *schemas_vault(const char *name, size_t len);
-static void schemas_fields(arena_t *a, const field_t *f, value_t *out,
-    unsigned core);
-static void schemas_field(arena_t *a, const field_t *f, value_t *out,
-    unsigned core);
-static void schemas_flags(arena_t *a, const field_t *f, value_t *out);
-static void schemas_limits(arena_t *a, const field_t *f, value_t *out,
-    unsigned core);
-static void schemas_values(arena_t *a, const field_t *f, value_t *out);
-static void schemas_shorthands(arena_t *a, const shorthand_t *sh,
+static void schemas_fields(schemas_t *x, const field_t *f, const char *path,
     value_t *out);
+static void schemas_field(schemas_t *x, const field_t *f, const char *path,
+    unsigned item, value_t *out);
+static void schemas_record(schemas_t *x, const field_t *f, const char *path,
+    value_t *out);
+static void schemas_flags(arena_t *a, const field_t *f, value_t *out);
+static void schemas_default(arena_t *a, const field_t *f, value_t *out);
+static void schemas_values(arena_t *a, const field_t *f, value_t *out);
+static void schemas_lengths(schemas_t *x, const field_t *f, unsigned item,
+    value_t *out);
+static void schemas_limits(arena_t *a, const field_t *f, value_t *out);
+static void schemas_patterns(arena_t *a, const field_t *f, value_t *out);
+static void schemas_pattern(arena_t *a, value_t *list, const char *pattern,
+    const char *err);
+static void schemas_shorthands(schemas_t *x, const shorthand_t *sh,
+    const char *path, value_t *out);
 static void schemas_replaced(arena_t *a, const char *path, value_t *out);
 static void schemas_checks(arena_t *a, const schema_check_t *c,
     value_t *out);
 static void schemas_conditional(arena_t *a, const schema_check_t *c,
     value_t *out);
+static void schemas_constraints(arena_t *a, const field_t *f, value_t *out);
 static void schemas_text(arena_t *a, value_t *out, const char *name,
     const char *text);
 static void schemas_json(arena_t *a, value_t *out, const char *name,
@@ -78,7 +97,7 @@ schemas_entity(admin_request_t *r)
         return;
     }
 
-    schemas_show(r, s, 1);
+    schemas_show(r, s, 0);
 }
 
 
@@ -115,7 +134,7 @@ schemas_sub(admin_request_t *r)
             return;
         }
 
-        schemas_show(r, s, 0);
+        schemas_show(r, s, 1);
         return;
     }
 
@@ -127,7 +146,7 @@ schemas_sub(admin_request_t *r)
         return;
     }
 
-    schemas_show(r, &p->schema, 0);
+    schemas_show(r, &p->schema, 1);
 }
 
 
@@ -180,42 +199,74 @@ schemas_validate(admin_request_t *r)
 
 
 static void
-schemas_show(admin_request_t *r, const schema_t *s, unsigned core)
+schemas_show(admin_request_t *r, const schema_t *s, unsigned plugin)
 {
-    value_t  body, *list;
+    value_t  body;
 
-    value_set_object(&body);
-    schemas_fields(r->arena, s->fields, value_put(r->arena, &body, "fields"),
-                   core);
-
-    list = value_put(r->arena, &body, "entity_checks");
-    value_set_array(list);
-    schemas_checks(r->arena, s->checks, list);
-
+    schemas_print(r->arena, s, plugin, &body);
     admin_json(r, 200, &body);
 }
 
 
-static void
-schemas_fields(arena_t *a, const field_t *f, value_t *out, unsigned core)
+void
+schemas_print(arena_t *a, const schema_t *s, unsigned plugin, value_t *out)
 {
-    value_t  *item;
+    value_t    *list;
+    schemas_t   x;
+
+    x.arena = a;
+    x.name = s->name;
+    x.plugin = plugin;
+    x.used = !plugin;
+
+    value_set_object(out);
+    schemas_fields(&x, s->fields, "", value_put(a, out, "fields"));
+
+    list = value_put(a, out, "entity_checks");
+    value_set_array(list);
+    schemas_checks(a, s->checks, list);
+    schemas_shown(a, s->name, "#", list);
+}
+
+
+static void
+schemas_fields(schemas_t *x, const field_t *f, const char *path,
+    value_t *out)
+{
+    value_t     *item;
+    const char  *name;
 
     value_set_array(out);
 
     for ( /* void */ ; f != NULL && f->name != NULL; f++) {
-        item = value_append(a, out);
+
+        /* of the entity as a whole in Kong, and in no list of fields */
+
+        if (!x->plugin && strcmp(f->name, "ttl") == 0) {
+            continue;
+        }
+
+        if (x->plugin && *path == '\0') {
+            x->used = (strcmp(f->name, "protocols") == 0);
+        }
+
+        name = arena_printf(x->arena, "%s%s%s", path,
+                            *path != '\0' ? "." : "", f->name);
+        item = value_append(x->arena, out);
         value_set_object(item);
-        schemas_field(a, f, value_put(a, item, f->name), core);
+        schemas_field(x, f, name, 0, value_put(x->arena, item, f->name));
     }
 }
 
 
 static void
-schemas_field(arena_t *a, const field_t *f, value_t *out, unsigned core)
+schemas_field(schemas_t *x, const field_t *f, const char *path,
+    unsigned item, value_t *out)
 {
-    value_t  *list;
+    arena_t     *a;
+    const char  *name;
 
+    a = x->arena;
     value_set_object(out);
     schemas_text(a, out, "type", schemas_types[f->type]);
 
@@ -224,33 +275,56 @@ schemas_field(arena_t *a, const field_t *f, value_t *out, unsigned core)
     }
 
     schemas_flags(a, f, out);
+    schemas_true(a, out, "required",
+                 item ? x->used && !(f->flags & F_UUID)
+                      : f->type == FIELD_RECORD);
+    schemas_default(a, f, out);
     schemas_values(a, f, out);
-    schemas_limits(a, f, out, core);
+    schemas_lengths(x, f, item, out);
+    schemas_limits(a, f, out);
+    schemas_patterns(a, f, out);
 
     if (f->elements != NULL) {
-        schemas_field(a, f->elements,
-                      value_put(a, out, (f->type == FIELD_MAP) ? "values"
-                                                               : "elements"),
-                      core ? 2 : 0);
+        name = (f->type == FIELD_MAP) ? "values" : "elements";
+        schemas_field(x, f->elements, arena_printf(a, "%s.%s", path, name), 1,
+                      value_put(a, out, name));
     }
 
     if (f->keys != NULL) {
-        schemas_field(a, f->keys, value_put(a, out, "keys"), core);
+        schemas_field(x, f->keys, arena_printf(a, "%s.keys", path), 1,
+                      value_put(a, out, "keys"));
     }
 
-    if (f->type == FIELD_RECORD && f->fields != NULL) {
-        schemas_fields(a, f->fields, value_put(a, out, "fields"), core);
+    if (f->type == FIELD_RECORD) {
+        schemas_record(x, f, path, out);
+    }
+
+    schemas_shown(a, x->name, path, out);
+}
+
+
+static void
+schemas_record(schemas_t *x, const field_t *f, const char *path,
+    value_t *out)
+{
+    value_t  *list;
+
+    if (f->fields != NULL) {
+        schemas_fields(x, f->fields, path,
+                       value_put(x->arena, out, "fields"));
     }
 
     if (f->shorthands != NULL) {
-        schemas_shorthands(a, f->shorthands,
-                           value_put(a, out, "shorthand_fields"));
+        schemas_shorthands(x, f->shorthands, path,
+                           value_put(x->arena, out, "shorthand_fields"));
     }
 
     if (f->checks != NULL) {
-        list = value_put(a, out, "entity_checks");
+        list = value_put(x->arena, out, "entity_checks");
         value_set_array(list);
-        schemas_checks(a, f->checks, list);
+        schemas_checks(x->arena, f->checks, list);
+        schemas_shown(x->arena, x->name,
+                      arena_printf(x->arena, "%s#", path), list);
     }
 }
 
@@ -274,7 +348,36 @@ schemas_flags(arena_t *a, const field_t *f, value_t *out)
     }
 
     if (f->flags & F_EQ_NULL) {
-        (void) value_put(a, out, "eq");
+        value_set_null(value_put(a, out, "eq"));
+    }
+}
+
+
+/* an empty record as a default is that of all of its members */
+static void
+schemas_default(arena_t *a, const field_t *f, value_t *out)
+{
+    value_t        *v, inner;
+    const field_t  *m;
+
+    if (f->def == NULL) {
+        return;
+    }
+
+    schemas_json(a, out, "default", f->def);
+    v = value_get(out, "default");
+
+    if (f->type != FIELD_RECORD || v == NULL || v->len != 0) {
+        return;
+    }
+
+    for (m = f->fields; m != NULL && m->name != NULL; m++) {
+        value_set_object(&inner);
+        schemas_default(a, m, &inner);
+
+        if (inner.len != 0) {
+            *value_put(a, v, m->name) = *value_get(&inner, "default");
+        }
     }
 }
 
@@ -284,10 +387,6 @@ schemas_values(arena_t *a, const field_t *f, value_t *out)
 {
     unsigned   i;
     value_t   *list;
-
-    if (f->def != NULL) {
-        schemas_json(a, out, "default", f->def);
-    }
 
     if (f->eq != NULL) {
         schemas_json(a, out, "eq", f->eq);
@@ -307,12 +406,31 @@ schemas_values(arena_t *a, const field_t *f, value_t *out)
 }
 
 
-/* core: 1 a field of an entity, 2 an element of one */
 static void
-schemas_limits(arena_t *a, const field_t *f, value_t *out, unsigned core)
+schemas_lengths(schemas_t *x, const field_t *f, unsigned item, value_t *out)
 {
-    size_t    i;
-    value_t  *list, *item;
+    if (f->flags & F_LEN_EQ) {
+        value_set_number(value_put(x->arena, out, "len_eq"), f->len_min);
+
+    } else if (f->flags & F_LEN_MIN) {
+        value_set_number(value_put(x->arena, out, "len_min"), f->len_min);
+
+    } else if (x->used && f->type == FIELD_STRING
+               && !(item && (f->flags & F_UUID)))
+    {
+        value_set_number(value_put(x->arena, out, "len_min"), 1);
+    }
+
+    if (f->flags & F_LEN_MAX) {
+        value_set_number(value_put(x->arena, out, "len_max"), f->len_max);
+    }
+}
+
+
+static void
+schemas_limits(arena_t *a, const field_t *f, value_t *out)
+{
+    value_t  *list;
 
     if (f->flags & F_BETWEEN) {
         list = value_put(a, out, "between");
@@ -324,22 +442,14 @@ schemas_limits(arena_t *a, const field_t *f, value_t *out, unsigned core)
     if (f->flags & F_GT) {
         value_set_number(value_put(a, out, "gt"), f->min);
     }
+}
 
-    if (f->flags & F_LEN_EQ) {
-        value_set_number(value_put(a, out, "len_eq"), f->len_min);
 
-    } else if (f->flags & F_LEN_MIN) {
-        value_set_number(value_put(a, out, "len_min"), f->len_min);
-
-    } else if (core != 0 && f->type == FIELD_STRING
-               && !(core == 2 && (f->flags & F_UUID)))
-    {
-        value_set_number(value_put(a, out, "len_min"), 1);
-    }
-
-    if (f->flags & F_LEN_MAX) {
-        value_set_number(value_put(a, out, "len_max"), f->len_max);
-    }
+static void
+schemas_patterns(arena_t *a, const field_t *f, value_t *out)
+{
+    size_t    i;
+    value_t  *list;
 
     if (f->starts_with != NULL) {
         schemas_text(a, out, "starts_with", f->starts_with);
@@ -349,37 +459,65 @@ schemas_limits(arena_t *a, const field_t *f, value_t *out, unsigned core)
         schemas_text(a, out, "match", f->match);
     }
 
-    schemas_texts(a, out, "match_any", f->match_any);
+    if (f->match_any != NULL) {
+        list = value_put(a, out, "match_any");
+        value_set_object(list);
+        schemas_texts(a, list, "patterns", f->match_any);
+    }
+
+    if (f->check == check_path) {
+        list = value_put(a, out, "match_none");
+        value_set_array(list);
+        schemas_pattern(a, list, "//", "must not have empty segments");
+    }
 
     if (f->not_match != NULL) {
         list = value_put(a, out, "match_none");
         value_set_array(list);
 
         for (i = 0; f->not_match[i] != NULL; i++) {
-            item = value_append(a, list);
-            value_set_object(item);
-            schemas_text(a, item, "pattern", f->not_match[i]);
+            schemas_pattern(a, list, f->not_match[i], f->err);
         }
+
+    } else if (f->err != NULL) {
+        schemas_text(a, out, "err", f->err);
     }
 
     if (f->contains != NULL) {
         schemas_text(a, out, "contains", f->contains);
     }
+}
 
-    if (f->err != NULL) {
-        schemas_text(a, out, "err", f->err);
+
+static void
+schemas_pattern(arena_t *a, value_t *list, const char *pattern,
+    const char *err)
+{
+    value_t  *item;
+
+    item = value_append(a, list);
+    value_set_object(item);
+    schemas_text(a, item, "pattern", pattern);
+
+    if (err != NULL) {
+        schemas_text(a, item, "err", err);
     }
 }
 
 
 static void
-schemas_shorthands(arena_t *a, const shorthand_t *sh, value_t *out)
+schemas_shorthands(schemas_t *x, const shorthand_t *sh, const char *path,
+    value_t *out)
 {
-    value_t  *item, *v;
+    value_t     *item, *v;
+    arena_t     *a;
+    const char  *name;
 
+    a = x->arena;
     value_set_array(out);
 
     for ( /* void */ ; sh->name != NULL; sh++) {
+        name = arena_printf(a, "%s.%s", path, sh->name);
         item = value_append(a, out);
         value_set_object(item);
         v = value_put(a, item, sh->name);
@@ -387,15 +525,24 @@ schemas_shorthands(arena_t *a, const shorthand_t *sh, value_t *out)
         schemas_text(a, v, "type", schemas_types[sh->type]);
 
         if (sh->elements != NULL) {
-            schemas_field(a, sh->elements, value_put(a, v, "elements"), 0);
+            schemas_field(x, sh->elements, name, 1,
+                          value_put(a, v, "elements"));
+        }
+
+        if (sh->rule != NULL) {
+            schemas_flags(a, sh->rule, v);
+            schemas_lengths(x, sh->rule, 0, v);
         }
 
         if (sh->replaced_by != NULL) {
             item = value_put(a, v, "deprecation");
             value_set_object(item);
+            schemas_text(a, item, "removal_in_version", "4.0");
             schemas_replaced(a, sh->replaced_by,
                              value_put(a, item, "replaced_with"));
         }
+
+        schemas_shown(a, x->name, name, v);
     }
 }
 
@@ -472,19 +619,31 @@ schemas_conditional(arena_t *a, const schema_check_t *c, value_t *out)
 
     v = value_put(a, out, "if_match");
     value_set_object(v);
-    schemas_flags(a, c->if_match, v);
-    schemas_values(a, c->if_match, v);
-    schemas_limits(a, c->if_match, v, 0);
+    schemas_constraints(a, c->if_match, v);
 
     v = value_put(a, out, "then_match");
     value_set_object(v);
-    schemas_flags(a, c->then_match, v);
-    schemas_values(a, c->then_match, v);
-    schemas_limits(a, c->then_match, v, 0);
+    schemas_constraints(a, c->then_match, v);
 
     if (c->then_err != NULL) {
         schemas_text(a, out, "then_err", c->then_err);
     }
+}
+
+
+static void
+schemas_constraints(arena_t *a, const field_t *f, value_t *out)
+{
+    schemas_t  x;
+
+    memset(&x, 0, sizeof(x));
+    x.arena = a;
+
+    schemas_flags(a, f, out);
+    schemas_values(a, f, out);
+    schemas_lengths(&x, f, 0, out);
+    schemas_limits(a, f, out);
+    schemas_patterns(a, f, out);
 }
 
 

@@ -135,9 +135,9 @@ static const field_t  upstreams_healthchecks[] = {
 static const field_t  upstreams_fields[] = {
     ENTITY_ID,
     ENTITY_CREATED_AT,
-    ENTITY_UPDATED_AT,
     { .name = "name", .type = FIELD_STRING, .flags = F_REQUIRED|F_UNIQUE,
       .check = upstreams_check_name },
+    ENTITY_UPDATED_AT,
     { .name = "algorithm", .type = FIELD_STRING, .def = "\"round-robin\"",
       .one_of = upstreams_algorithms },
     { .name = "hash_on", .type = FIELD_STRING, .def = "\"none\"",
@@ -219,7 +219,7 @@ static const char *const  upstreams_no_ip[] = {
 };
 
 static const char *const  upstreams_no_path[] = {
-    "none", "consumer", "ip", "header", "cookie", "query_arg",
+    "none", "consumer", "header", "cookie", "query_arg", "ip",
     "uri_capture", NULL
 };
 

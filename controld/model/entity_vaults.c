@@ -15,13 +15,13 @@ static const char *const  vaults_cache_key[] = { "prefix", NULL };
 
 static const field_t  vaults_fields[] = {
     ENTITY_ID,
-    ENTITY_CREATED_AT,
-    ENTITY_UPDATED_AT,
     { .name = "prefix", .type = FIELD_STRING, .flags = F_REQUIRED|F_UNIQUE,
       .not_one_of = vaults_types, .match = "^[a-z][a-z%d-]-[a-z%d]+$" },
     { .name = "name", .type = FIELD_STRING, .flags = F_REQUIRED },
     { .name = "description", .type = FIELD_STRING },
     { .name = "config", .type = FIELD_RECORD, .flags = F_REQUIRED },
+    ENTITY_CREATED_AT,
+    ENTITY_UPDATED_AT,
     ENTITY_TAGS,
     ENTITY_END
 };

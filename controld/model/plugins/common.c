@@ -22,7 +22,6 @@ static const char *const  plugin_protocols_http[] = {
     "grpc", "grpcs", "http", "https", NULL
 };
 
-static const char *const  plugin_redis_value[] = { "redis", NULL };
 
 static const char *const  plugin_formats_extract[] = {
     "datadog", "b3", "gcp", "jaeger", "aws", "ot", "w3c", NULL
@@ -71,7 +70,7 @@ const field_t  plugin_lua = {
     .type = FIELD_STRING, .check = check_lua_source
 };
 
-const field_t  plugin_is_redis = { .one_of = plugin_redis_value };
+const field_t  plugin_is_redis = { .eq = "\"redis\"" };
 const field_t  plugin_required = { .flags = F_REQUIRED };
 const field_t  plugin_true = { .eq = "true" };
 const field_t  plugin_false = { .eq = "false" };

@@ -61,14 +61,8 @@ static const char *const  rate_limiting_periods[] = {
     "config.month", "config.year", NULL
 };
 
-static const char *const  rate_limiting_header[] = { "header", NULL };
-static const char *const  rate_limiting_path[] = { "path", NULL };
-
-static const field_t  rate_limiting_by_header = {
-    .one_of = rate_limiting_header
-};
-
-static const field_t  rate_limiting_by_path = { .one_of = rate_limiting_path };
+static const field_t  rate_limiting_by_header = { .eq = "\"header\"" };
+static const field_t  rate_limiting_by_path = { .eq = "\"path\"" };
 
 static const schema_check_t  rate_limiting_checks[] = {
     { .kind = CHECK_AT_LEAST_ONE_OF, .fields = rate_limiting_periods },
