@@ -306,7 +306,7 @@ my ($config) = grep { $_ }
     '/schemas/plugins/rate-limiting', undef, 200)->{fields} };
 my %old = map { %$_ } @{ $config->{shorthand_fields} };
 is_deeply($old{redis_ssl_verify}, { type => 'boolean', deprecation => {
-    replaced_with => [ { path => [ 'redis', 'ssl_verify' ] } ] } },
+    removal_in_version => '4.0', replaced_with => [ { path => [ 'redis', 'ssl_verify' ] } ] } },
     'a deprecated field names its path');
 is(join(' ', map { keys %$_ } @{ check('schema', 'GET', '/schemas/tags',
                                        undef, 200)->{fields} }),
