@@ -59,6 +59,7 @@ void node_string(admin_request_t *r, value_t *o, const char *name,
 void node_root(admin_request_t *r);
 void node_endpoints(admin_request_t *r);
 void node_plugins(admin_request_t *r);
+void cache_handle(admin_request_t *r);
 void debug_log_level(admin_request_t *r);
 void debug_cache(admin_request_t *r);
 void debug_timers(admin_request_t *r);

@@ -390,7 +390,7 @@ nginx_admin_server(nginx_out_t *o)
 
     nginx_location(o, "= /status", "kong_status;");
     nginx_location(o, "= /status/ready", "kong_status;");
-    nginx_location(o, "^~ /proxy-cache", "kong_cache_admin;");
+    nginx_location(o, "@kong_cache", "kong_cache_admin;");
 
     nginx_open(o, "location /");
     nginx_text(o, "proxy_pass http://kong_controld;");

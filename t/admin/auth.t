@@ -52,7 +52,16 @@ is(call($metrics, 'GET', '/'), 200, 'metrics: the node');
 is(call($metrics, 'GET', '/services'), 403, 'no entities');
 is(call($metrics, 'GET', '/key-auths'), 403, 'no credentials');
 
+# answered by nginx's workers, not by the daemon
+is(call(undef, 'DELETE', '/proxy-cache'), 401, 'the cache: no token');
+is(call($reader, 'DELETE', '/proxy-cache'), 403, 'the cache: no DELETE');
+is(call($reader, 'GET', '/proxy-cache/' . '0' x 64), 404,
+   'the cache: a read, of what is not there');
+is(call($metrics, 'GET', '/proxy-cache/' . '0' x 64), 403,
+   'the cache is no metric');
+
 my $admin = 'file-token-0123456789';
+is(call($admin, 'DELETE', '/proxy-cache'), 204, 'admin: the cache is emptied');
 is(call($admin, 'PUT', '/services/x', { host => 'h' }), 200, 'admin: PUT');
 is(call($admin, 'PATCH', '/services/x', { host => 'g' }), 200, 'PATCH');
 is(call($admin, 'DELETE', '/services/x'), 204, 'DELETE');
