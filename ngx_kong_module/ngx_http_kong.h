@@ -252,6 +252,11 @@ ngx_uint_t ngx_kong_pattern_match(void *pattern, ngx_str_t *subject,
 /* http/ngx_http_kong_access.c: match and what follows from it */
 
 ngx_int_t ngx_http_kong_access_handler(ngx_http_request_t *r);
+/* the path of the request target as it came: up to its first "?" after the
+ * first character */
+void ngx_http_kong_raw_path(ngx_http_request_t *r, ngx_str_t *raw);
+/* the host that was asked for, else the name of nginx's server */
+ngx_str_t *ngx_http_kong_server_name(ngx_http_request_t *r);
 /* the direct peer's address as text (realip_remote_addr after realip) */
 ngx_int_t ngx_http_kong_peer_text(ngx_http_request_t *r, ngx_str_t *peer);
 

@@ -207,24 +207,36 @@ ngx_http_kong_match(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx)
 }
 
 
-/*
- * The path is the raw request target up to its first "?" after the first
- * character, normalised as Kong does it; nginx's own decoding is not used.
- */
+void
+ngx_http_kong_raw_path(ngx_http_request_t *r, ngx_str_t *raw)
+{
+    u_char  *query;
+
+    /* "GET http://host?query": what is left of the target has no path */
+
+    if (r->empty_path_in_uri) {
+        ngx_str_set(raw, "/");
+        return;
+    }
+
+    *raw = r->unparsed_uri;
+
+    if (raw->len > 1) {
+        query = ngx_strlchr(raw->data + 1, raw->data + raw->len, '?');
+        if (query != NULL) {
+            raw->len = query - raw->data;
+        }
+    }
+}
+
+
+/* normalised as Kong does it; nginx's own decoding is not used */
 static ngx_int_t
 ngx_http_kong_path(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx)
 {
-    u_char     *query;
-    ngx_str_t   raw;
+    ngx_str_t  raw;
 
-    raw = r->unparsed_uri;
-
-    if (raw.len > 1) {
-        query = ngx_strlchr(raw.data + 1, raw.data + raw.len, '?');
-        if (query != NULL) {
-            raw.len = query - raw.data;
-        }
-    }
+    ngx_http_kong_raw_path(r, &raw);
 
     if (kong_path_is_normal((const char *) raw.data, raw.len)) {
         ctx->path = raw;
@@ -446,6 +458,21 @@ ngx_http_kong_peer_text(ngx_http_request_t *r, ngx_str_t *peer)
 }
 
 
+ngx_str_t *
+ngx_http_kong_server_name(ngx_http_request_t *r)
+{
+    ngx_http_core_srv_conf_t  *cscf;
+
+    if (r->headers_in.server.len != 0) {
+        return &r->headers_in.server;
+    }
+
+    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+
+    return &cscf->server_name;
+}
+
+
 /* may the direct peer set X-Forwarded-*? */
 static void
 ngx_http_kong_trust(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx)
@@ -496,12 +523,15 @@ ngx_http_kong_check_https(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx)
         return ngx_http_kong_redirect(r, ctx);
     }
 
-    if (ngx_http_kong_headers_add(r, "Connection", 10, (u_char *) "Upgrade",
-                                  7)
-        != NGX_OK
-        || ngx_http_kong_headers_add(r, "Upgrade", 7,
-                                     (u_char *) "TLS/1.2, HTTP/1.1", 17)
-           != NGX_OK)
+    /* HTTP/2 knows neither header */
+
+    if (r->http_version < NGX_HTTP_VERSION_20
+        && (ngx_http_kong_headers_add(r, "Connection", 10,
+                                      (u_char *) "Upgrade", 7)
+            != NGX_OK
+            || ngx_http_kong_headers_add(r, "Upgrade", 7,
+                                         (u_char *) "TLS/1.2, HTTP/1.1", 17)
+               != NGX_OK))
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -519,12 +549,14 @@ ngx_http_kong_redirect(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx)
     u_char           *p;
     size_t            len;
     ngx_int_t         rc;
+    ngx_str_t        *server;
     kong_str_t        host;
     ngx_table_elt_t  *location;
 
     if (!ctx->trusted || !ngx_http_kong_match_header(r, &name, 0, &host)) {
-        host.data = (const char *) r->headers_in.server.data;
-        host.len = r->headers_in.server.len;
+        server = ngx_http_kong_server_name(r);
+        host.data = (const char *) server->data;
+        host.len = server->len;
     }
 
     len = sizeof("https://") - 1 + host.len + r->unparsed_uri.len;

@@ -91,23 +91,13 @@ ngx_http_kong_head_forwarded(ngx_http_kong_head_t *head, u_char *p)
 static u_char *
 ngx_http_kong_head_host_value(ngx_http_kong_head_t *head, u_char *p)
 {
-    ngx_http_request_t        *r;
-    ngx_http_core_srv_conf_t  *cscf;
-
-    r = head->request;
-
     if (head->first[ngx_http_kong_host] != NULL) {
         return ngx_http_kong_put_str(p,
                                      head->first[ngx_http_kong_host]->value);
     }
 
-    if (r->headers_in.server.len != 0) {
-        return ngx_http_kong_put_str(p, r->headers_in.server);
-    }
-
-    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
-
-    return ngx_http_kong_put_str(p, cscf->server_name);
+    return ngx_http_kong_put_str(p,
+                                 *ngx_http_kong_server_name(head->request));
 }
 
 

@@ -140,7 +140,6 @@ ngx_http_kong_head_init(ngx_http_kong_head_t *head, ngx_http_request_t *r,
 static void
 ngx_http_kong_head_uri(ngx_http_kong_head_t *head)
 {
-    u_char               *p, *last;
     ngx_http_request_t   *r;
     ngx_http_kong_ctx_t  *ctx;
 
@@ -150,15 +149,7 @@ ngx_http_kong_head_uri(ngx_http_kong_head_t *head)
     head->service_path = kong_segment_str(&ctx->generation->config->seg,
                                           ctx->service->path);
 
-    head->raw = r->unparsed_uri;
-    last = head->raw.data + head->raw.len;
-
-    if (head->raw.len > 1) {
-        p = ngx_strlchr(head->raw.data + 1, last, '?');
-        if (p != NULL) {
-            head->raw.len = p - head->raw.data;
-        }
-    }
+    ngx_http_kong_raw_path(r, &head->raw);
 
     head->method = ctx->method.len ? ctx->method : r->method_name;
 
@@ -251,7 +242,7 @@ ngx_http_kong_head_length(ngx_http_kong_head_t *head)
           + head->ctx->host.len
           + ngx_max(head->peer.len, r->connection->addr_text.len)
           + r->connection->addr_text.len
-          + r->headers_in.server.len
+          + ngx_http_kong_server_name(r)->len
           + head->raw.len
           + 3 * head->prefix.len;
 
@@ -267,11 +258,6 @@ ngx_http_kong_head_length(ngx_http_kong_head_t *head)
                 ngx_http_kong_head_connection(head, &h[i].value);
             }
         }
-    }
-
-    if (r->headers_in.server.len == 0) {
-        len += ((ngx_http_core_srv_conf_t *) ngx_http_get_module_srv_conf(r,
-                               ngx_http_core_module))->server_name.len;
     }
 
     return len;
