@@ -25,6 +25,7 @@ static ngx_int_t ngx_http_kong_balancer_name(ngx_peer_connection_t *pc,
     ngx_http_kong_peer_t *kp);
 static void ngx_http_kong_balancer_free(ngx_peer_connection_t *pc,
     void *data, ngx_uint_t state);
+static ngx_uint_t ngx_http_kong_balancer_spoiled(ngx_http_kong_peer_t *kp);
 static void ngx_http_kong_balancer_enter(ngx_http_kong_peer_t *kp);
 static void ngx_http_kong_balancer_budget(ngx_peer_connection_t *pc,
     ngx_http_kong_peer_t *kp);
@@ -531,6 +532,7 @@ ngx_http_kong_balancer_free(ngx_peer_connection_t *pc, void *data,
     ngx_http_kong_passive(kp, pc, state);
 
     if (c != NULL
+        && !ngx_http_kong_balancer_spoiled(kp)
         && ngx_http_kong_pool_push(kp->pool, c, kp->request->upstream,
                                    kp->conf)
            == NGX_OK)
@@ -542,6 +544,22 @@ done:
 
     ngx_http_kong_pool_put(kp->pool);
     kp->pool = NULL;
+}
+
+
+/*
+ * An answer to HEAD with a body: nginx leaves what it has read of it, and the
+ * rest would be the answer to the next request.
+ */
+
+static ngx_uint_t
+ngx_http_kong_balancer_spoiled(ngx_http_kong_peer_t *kp)
+{
+    ngx_buf_t  *b;
+
+    b = &kp->request->upstream->buffer;
+
+    return kp->request->method == NGX_HTTP_HEAD && b->pos != b->last;
 }
 
 
