@@ -331,7 +331,8 @@ ngx_int_t ngx_http_kong_balancer_check(ngx_http_request_t *r,
 /* the request no longer counts; for the end of ctx */
 void ngx_http_kong_group_leave(ngx_http_kong_ctx_t *ctx);
 /* each second: what this worker's segments use is kept in the zone */
-void ngx_http_kong_group_tick(ngx_kong_map_t *map);
+void ngx_http_kong_group_tick(ngx_kong_map_t *map, ngx_shm_zone_t *zone,
+    ngx_log_t *log);
 
 
 /* endpoints/ */

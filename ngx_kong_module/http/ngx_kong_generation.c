@@ -659,7 +659,8 @@ ngx_kong_generation_idle(ngx_event_t *ev)
          q != ngx_queue_sentinel(&ngx_kong_maps);
          q = ngx_queue_next(q))
     {
-        ngx_http_kong_group_tick(ngx_queue_data(q, ngx_kong_map_t, queue));
+        ngx_http_kong_group_tick(ngx_queue_data(q, ngx_kong_map_t, queue),
+                                 mcf->zone, ev->log);
     }
 
     ngx_add_timer(ev, NGX_KONG_IDLE_CHECK);

@@ -507,9 +507,9 @@ ngx_http_kong_balancer_free(ngx_peer_connection_t *pc, void *data,
 
     c = pc->connection;
 
-    if (kp->entered) {
-        kp->entered = 0;
-        ngx_kong_target_leave(kp->group->targets[kp->current]);
+    if (kp->entered != NULL) {
+        ngx_kong_target_leave(kp->entered);
+        kp->entered = NULL;
     }
 
     if (state & NGX_PEER_FAILED) {
@@ -580,8 +580,8 @@ ngx_http_kong_balancer_enter(ngx_http_kong_peer_t *kp)
          || b->algorithm == KONG_LATENCY)
         && kp->group->targets[kp->current] != NULL)
     {
-        ngx_kong_target_enter(kp->group->targets[kp->current]);
-        kp->entered = 1;
+        kp->entered = kp->group->targets[kp->current];
+        ngx_kong_target_enter(kp->entered);
     }
 }
 

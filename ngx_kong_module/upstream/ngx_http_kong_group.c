@@ -240,7 +240,8 @@ ngx_http_kong_group_retry(ngx_http_kong_group_t *group,
 
 
 void
-ngx_http_kong_group_tick(ngx_kong_map_t *map)
+ngx_http_kong_group_tick(ngx_kong_map_t *map, ngx_shm_zone_t *zone,
+    ngx_log_t *log)
 {
     uint32_t                now;
     ngx_uint_t              i, k;
@@ -250,7 +251,7 @@ ngx_http_kong_group_tick(ngx_kong_map_t *map)
         return;
     }
 
-    now = (uint32_t) ngx_time();
+    now = NGX_KONG_TARGETS_NOW;
 
     for (i = 0; i < map->seg.sections[KONG_SECTION_ENDPOINTS].n; i++) {
 
@@ -270,12 +271,17 @@ ngx_http_kong_group_tick(ngx_kong_map_t *map)
 
         for (k = 0; group->targets != NULL && k < group->n; k++) {
             if (group->targets[k] != NULL) {
-                group->targets[k]->seen = now;
+                group->targets[k] = ngx_kong_target_keep(zone,
+                                                   group->targets[k],
+                                                   group->addresses[k].id,
+                                                   log);
             }
         }
 
         if (group->slot != NULL) {
-            group->slot->seen = now;
+            group->slot = ngx_kong_target_keep(zone, group->slot,
+                                               group->balancer->id, log);
+            group->known = 0;
         }
     }
 }

@@ -33,7 +33,8 @@ struct ngx_http_kong_group_s {
     ngx_atomic_uint_t          changes;      /* slot->changes of `usable` */
     ngx_uint_t                 active;       /* this worker's requests */
     ngx_uint_t                 retries;      /* of these: tried again */
-    uint32_t                   told;         /* when its slots were kept */
+    uint32_t                   told;         /* NGX_KONG_TARGETS_NOW when its
+                                                slots were kept */
 
     unsigned                   known:1;      /* `usable` is set */
 };
@@ -50,6 +51,7 @@ typedef struct {
 
     ngx_http_kong_group_t     *group;    /* NULL: the service's own address */
     ngx_uint_t                 current;
+    ngx_kong_target_t         *entered;  /* counts this try; may be NULL */
     uint64_t                  *tried;    /* bits of addresses; NULL: none */
     uint32_t                   hash;
 
@@ -58,7 +60,6 @@ typedef struct {
 
     unsigned                   chosen:1; /* the first address, before get() */
     unsigned                   panic:1;  /* health is not looked at */
-    unsigned                   entered:1;    /* counted in the target */
     unsigned                   reading_body:1;
     unsigned                   again:1;  /* it is not the first try */
     unsigned                   stale:1;  /* an idle connection was closed

@@ -34,8 +34,8 @@ struct ngx_kong_targets_s {
     ngx_uint_t           n_chunks;
     ngx_uint_t           used;
     ngx_uint_t           refused;
-    time_t               swept;
-    time_t               complained;
+    uint32_t             swept;
+    uint32_t             complained;
 };
 
 typedef struct ngx_kong_targets_s  ngx_kong_targets_t;
@@ -66,12 +66,14 @@ static ngx_kong_ledger_t  *ngx_kong_targets_ledger;
 ngx_kong_target_t *
 ngx_kong_target_get(ngx_shm_zone_t *zone, uint64_t id, ngx_log_t *log)
 {
+    uint32_t             now;
     ngx_uint_t           complain;
     ngx_kong_target_t   *t;
     ngx_kong_targets_t  *ts;
 
     t = NULL;
     complain = 0;
+    now = NGX_KONG_TARGETS_NOW;
 
     ngx_kong_zone_lock(zone);
 
@@ -85,15 +87,14 @@ ngx_kong_target_get(ngx_shm_zone_t *zone, uint64_t id, ngx_log_t *log)
         }
 
         if (t != NULL) {
-            t->seen = (uint32_t) ngx_time();
+            t->seen = now;
 
         } else {
-            ts->refused++;
-            complain = (ngx_time() - ts->complained
-                        >= NGX_KONG_TARGETS_SWEEP);
+            complain = (ts->refused++ == 0
+                        || now - ts->complained >= NGX_KONG_TARGETS_SWEEP);
 
             if (complain) {
-                ts->complained = ngx_time();
+                ts->complained = now;
             }
         }
     }
@@ -105,6 +106,20 @@ ngx_kong_target_get(ngx_shm_zone_t *zone, uint64_t id, ngx_log_t *log)
                       "kong_zone is full: some targets are balanced without "
                       "health and counters; a larger kong_zone is needed");
     }
+
+    return t;
+}
+
+
+ngx_kong_target_t *
+ngx_kong_target_keep(ngx_shm_zone_t *zone, ngx_kong_target_t *t, uint64_t id,
+    ngx_log_t *log)
+{
+    if (t->id != id) {
+        return ngx_kong_target_get(zone, id, log);
+    }
+
+    t->seen = NGX_KONG_TARGETS_NOW;
 
     return t;
 }
@@ -179,6 +194,7 @@ ngx_kong_target_create(ngx_shm_zone_t *zone, ngx_kong_targets_t *ts,
 static ngx_int_t
 ngx_kong_targets_grow(ngx_shm_zone_t *zone, ngx_kong_targets_t *ts)
 {
+    uint32_t            first;
     ngx_uint_t          i;
     ngx_slab_pool_t    *shpool;
     ngx_kong_target_t  *chunk;
@@ -195,23 +211,28 @@ ngx_kong_targets_grow(ngx_shm_zone_t *zone, ngx_kong_targets_t *ts)
         return NGX_DECLINED;
     }
 
+    first = (uint32_t) (ts->n_chunks * NGX_KONG_TARGETS_CHUNK);
+
+    /* before its slots are free: a worker may die here, numbers stay unique */
+    ts->chunks[ts->n_chunks++] = chunk;
+    ngx_memory_barrier();
+
     for (i = 0; i < NGX_KONG_TARGETS_CHUNK; i++) {
-        chunk[i].index = (uint32_t) (ts->n_chunks * NGX_KONG_TARGETS_CHUNK
-                                     + i);
+        chunk[i].index = first + (uint32_t) i;
         chunk[i].next = ts->free;
+        ngx_memory_barrier();
         ts->free = &chunk[i];
     }
-
-    ts->chunks[ts->n_chunks++] = chunk;
 
     return NGX_OK;
 }
 
 
 /*
- * Each worker says every minute what it still uses.  A worker that was
+ * Each worker says every half minute what it still uses.  A worker that was
  * stopped for longer than slots are kept may write to one that has been
- * given away: a wrong count, nothing worse.
+ * given away, until it looks (ngx_kong_target_keep): a wrong count, nothing
+ * worse.
  */
 
 static void
@@ -221,8 +242,8 @@ ngx_kong_targets_sweep(ngx_kong_targets_t *ts)
     ngx_uint_t           i;
     ngx_kong_target_t   *t, **p;
 
-    now = (uint32_t) ngx_time();
-    ts->swept = ngx_time();
+    now = NGX_KONG_TARGETS_NOW;
+    ts->swept = now;
 
     for (i = 0; i < NGX_KONG_TARGETS_BUCKETS; i++) {
 
@@ -425,7 +446,7 @@ ngx_kong_targets_tick(ngx_shm_zone_t *zone, ngx_log_t *log)
         }
     }
 
-    if (ngx_time() - ts->swept >= NGX_KONG_TARGETS_SWEEP) {
+    if (NGX_KONG_TARGETS_NOW - ts->swept >= NGX_KONG_TARGETS_SWEEP) {
         ngx_kong_targets_sweep(ts);
     }
 

@@ -26,8 +26,11 @@ struct ngx_kong_target_s {
     ngx_atomic_t         position;   /* of an upstream: round-robin's */
     ngx_atomic_t         changes;    /* of an upstream: of its health */
     uint32_t             index;
-    uint32_t             seen;       /* ngx_time() of the last use */
+    uint32_t             seen;       /* last use; see NGX_KONG_TARGETS_NOW */
 };
+
+/* s since the machine began: a wall clock that is set makes nothing old */
+#define NGX_KONG_TARGETS_NOW  ((uint32_t) (ngx_current_msec / 1000))
 
 /* the "mostly" states are those on the way out of the others */
 typedef enum {
@@ -63,6 +66,11 @@ typedef struct {
 /* NULL when the zone is full, which is counted and logged */
 ngx_kong_target_t *ngx_kong_target_get(ngx_shm_zone_t *zone, uint64_t id,
     ngx_log_t *log);
+
+/* for who holds on to `t`, found for `id`: it is in use.  Returns it, or what
+ * ngx_kong_target_get() does when it was given away meanwhile */
+ngx_kong_target_t *ngx_kong_target_keep(ngx_shm_zone_t *zone,
+    ngx_kong_target_t *t, uint64_t id, ngx_log_t *log);
 
 /* a request begins and ends; what a killed worker had is taken back */
 void ngx_kong_target_enter(ngx_kong_target_t *t);
