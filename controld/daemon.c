@@ -216,8 +216,13 @@ daemon_open_admin(daemon_t *d, const char **err)
 
     d->admin = admin_new(d->base, conf_path(d->conf, "sockets/admin.sock"),
                          d->web, &host, err);
+    if (d->admin == NULL) {
+        return -1;
+    }
 
-    return (d->admin == NULL) ? -1 : 0;
+    d->ask = ask_new(d->base, d->conf, err);
+
+    return (d->ask == NULL) ? -1 : 0;
 }
 
 
@@ -255,6 +260,7 @@ daemon_close(daemon_t *d)
     d->stopping = 1;
 
     admin_free(d->admin);
+    ask_free(d->ask);
     file_free(d->file);
 
     if (d->publisher != NULL) {
@@ -395,6 +401,7 @@ daemon_hup(evutil_socket_t number, short what, void *data)
         arena_free(d->conf_arena);
         d->conf_arena = arena;
         admin_reload(d->admin);
+        ask_reload(d->ask, conf);
     }
 
     level = conf_str(d->conf, "log_level");

@@ -9,6 +9,7 @@
 #define KONG_DAEMON_PRIVATE_H
 
 #include "admin/admin.h"
+#include "ask/ask.h"
 #include "daemon.h"
 #include "dns/dns.h"
 #include "offload.h"
@@ -82,6 +83,7 @@ struct daemon_s {
     unsigned             shown_ok;   /* as /status has it */
     double               shown_since;
     admin_t             *admin;
+    ask_t               *ask;        /* answers nginx's workers */
 
     generation_t        *active;
     dns_set_t           *set;        /* names of what is sent or served */

@@ -72,6 +72,7 @@ typedef struct {
     ngx_shm_zone_t         *zone;
     ngx_shm_zone_t         *cache;       /* NULL: no kong_cache_zone */
     ngx_str_t               snapshots;   /* folder, absolute, NUL-ended */
+    ngx_str_t               ask;         /* socket, the same; or empty */
     ngx_array_t            *trusted;     /* ngx_cidr_t */
     ngx_array_t            *port_map;    /* ngx_http_kong_port_map_t */
     ngx_str_t               templates[4];   /* by NGX_KONG_TYPE_*; own text of

@@ -30,6 +30,8 @@ static char *ngx_http_kong_cache_zone(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_kong_snapshots(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_kong_ask(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_http_kong_content(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_kong_trusted_ips(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -89,6 +91,13 @@ static ngx_command_t  ngx_http_kong_commands[] = {
     { ngx_string("kong_snapshots"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_http_kong_snapshots,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kong_ask"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_kong_ask,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
@@ -573,6 +582,30 @@ ngx_http_kong_snapshots(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* where the daemon answers for the database: plugins/ngx_kong_ask.h */
+static char *
+ngx_http_kong_ask(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_kong_main_conf_t  *mcf = conf;
+
+    ngx_str_t           *value;
+    struct sockaddr_un   sun;
+
+    if (mcf->ask.len != 0) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    mcf->ask = value[1];
+
+    if (ngx_conf_full_name(cf->cycle, &mcf->ask, 0) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return mcf->ask.len < sizeof(sun.sun_path) ? NGX_CONF_OK : "is too long";
 }
 
 

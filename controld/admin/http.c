@@ -11,14 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include <event2/buffer.h>
-#include <event2/listener.h>
 
 #include "../cli/cli.h"
+#include "../listen.h"
 #include "../log.h"
 #include "http_private.h"
 
@@ -27,10 +24,6 @@
 #define ADMIN_HEADERS_MAX   (64 * 1024)
 #define ADMIN_BODY_MAX      (10 * 1024 * 1024)
 #define ADMIN_BODY_LARGE    (64 * 1024)
-#define ADMIN_BACKLOG       512
-
-
-typedef char sun_path_t[sizeof(((struct sockaddr_un *) 0)->sun_path)];
 
 
 static int admin_listen(admin_t *a, const char *path, const char **err);
@@ -214,61 +207,10 @@ admin_prefix(const admin_t *a)
 static int
 admin_listen(admin_t *a, const char *path, const char **err)
 {
-    int                     fd, rc;
-    char                   *slash, folder[sizeof(sun_path_t)];
-    struct stat             st;
-    struct sockaddr_un      sun;
     struct evconnlistener  *listener;
 
-    memset(&sun, 0, sizeof(sun));
-    sun.sun_family = AF_UNIX;
-
-    if (strlen(path) >= sizeof(sun.sun_path)) {
-        *err = "the path of sockets/admin.sock is too long";
-        return -1;
-    }
-
-    strcpy(sun.sun_path, path);
-    strcpy(folder, path);
-
-    /* one daemon a prefix: whoever left this socket behind is dead */
-    (void) unlink(path);
-
-    *err = "sockets/admin.sock cannot be listened on";
-
-    fd = socket(AF_UNIX, SOCK_STREAM|SOCK_NONBLOCK|SOCK_CLOEXEC, 0);
-    if (fd == -1) {
-        return -1;
-    }
-
-    rc = bind(fd, (struct sockaddr *) &sun, sizeof(sun));
-
-    /* as open as its folder: 0750 lets nginx's workers of another user in */
-    if (rc == 0) {
-        slash = strrchr(folder, '/');
-        if (slash != NULL) {
-            *slash = '\0';
-        }
-
-        if (slash != NULL && stat(folder, &st) == 0
-            && (st.st_mode & S_IXGRP))
-        {
-            rc = chown(path, (uid_t) -1, st.st_gid);
-            rc = (rc == 0) ? chmod(path, 0660) : rc;
-
-        } else {
-            rc = chmod(path, 0600);
-        }
-    }
-
-    listener = (rc == -1) ? NULL
-               : evconnlistener_new(a->base, NULL, NULL,
-                                    LEV_OPT_CLOSE_ON_FREE
-                                    |LEV_OPT_CLOSE_ON_EXEC,
-                                    ADMIN_BACKLOG, fd);
-
+    listener = listen_unix(a->base, path, err);
     if (listener == NULL) {
-        (void) close(fd);
         return -1;
     }
 

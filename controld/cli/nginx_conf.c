@@ -221,6 +221,7 @@ nginx_http_kong(nginx_out_t *o)
     nginx_text(o, "kong_zone %s;", conf_str(o->c, "kong_zone_size"));
     nginx_text(o, "kong_cache_zone %s;", conf_str(o->c, "mem_cache_size"));
     nginx_text(o, "kong_snapshots \"%s/snapshots\";", conf_prefix(o->c));
+    nginx_text(o, "kong_ask \"%s/sockets/ask.sock\";", conf_prefix(o->c));
 
     nginx_words(o, "kong_headers", "headers");
     nginx_words(o, "kong_headers_upstream", "headers_upstream");

@@ -566,6 +566,7 @@ prefix_clean_own_sockets(arena_t *a, const char *prefix)
 {
     prefix_clean_socket(arena_printf(a, "%s/sockets/control.sock", prefix));
     prefix_clean_socket(arena_printf(a, "%s/sockets/admin.sock", prefix));
+    prefix_clean_socket(arena_printf(a, "%s/sockets/ask.sock", prefix));
 }
 
 

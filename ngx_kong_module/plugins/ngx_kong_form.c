@@ -195,6 +195,53 @@ ngx_kong_body_arg(ngx_http_request_t *r, ngx_str_t *body, ngx_str_t *name,
 
 
 ngx_int_t
+ngx_kong_body_plain(ngx_http_request_t *r, ngx_str_t *body, ngx_str_t *name,
+    ngx_str_t *value)
+{
+    cJSON                 *json, *item;
+    ngx_int_t              rc;
+    ngx_str_t              second, boundary;
+    ngx_uint_t             n;
+    ngx_kong_body_type_t   type;
+
+    type = ngx_kong_body_type(r, &boundary);
+    rc = ngx_kong_body_arg(r, body, name, value);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (type == NGX_KONG_BODY_FORM) {
+        rc = ngx_kong_form_get(r->pool, body, name, 1, &second);
+
+        return rc == NGX_DECLINED ? NGX_OK
+                                  : rc == NGX_OK ? NGX_ABORT : rc;
+    }
+
+    if (type != NGX_KONG_BODY_JSON) {
+        return NGX_OK;
+    }
+
+    json = cJSON_ParseWithLength((char *) body->data, body->len);
+    rc = NGX_OK;
+    n = 0;
+
+    cJSON_ArrayForEach(item, json) {
+        if (item->string != NULL && ngx_strlen(item->string) == name->len
+            && ngx_memcmp(item->string, name->data, name->len) == 0
+            && (++n > 1 || cJSON_IsArray(item) || cJSON_IsObject(item)))
+        {
+            rc = NGX_ABORT;
+        }
+    }
+
+    cJSON_Delete(json);
+
+    return rc;
+}
+
+
+ngx_int_t
 ngx_kong_body_arg_clear(ngx_http_request_t *r, ngx_str_t *name)
 {
     ngx_int_t   rc;

@@ -223,6 +223,10 @@ ngx_int_t ngx_kong_body_set(ngx_http_request_t *r, ngx_str_t *body);
 ngx_int_t ngx_kong_body_arg(ngx_http_request_t *r, ngx_str_t *body,
     ngx_str_t *name, ngx_str_t *value);
 ngx_int_t ngx_kong_body_arg_clear(ngx_http_request_t *r, ngx_str_t *name);
+/* the same as ngx_kong_body_arg(); NGX_ABORT when it is not one text: given
+ * twice, a list, an object */
+ngx_int_t ngx_kong_body_plain(ngx_http_request_t *r, ngx_str_t *body,
+    ngx_str_t *name, ngx_str_t *value);
 
 /* in an urlencoded string */
 ngx_int_t ngx_kong_form_get(ngx_pool_t *pool, ngx_str_t *args,

@@ -1,22 +1,11 @@
 /*
- * oauth2: access with bearer tokens that are in the configuration.
- *
- * Issuing tokens needs writes, which this node's workers do not do: the
- * token and authorization endpoints refuse what Kong refuses of any client,
- * and else answer as Kong does without a database.
+ * oauth2: an authorization server on sub-paths of the service that it guards
+ * (oauth2_token.c, oauth2_authorize.c), and access to the service with the
+ * bearer tokens that it issued.
  */
 
-#include "ngx_kong_plugin.h"
+#include "oauth2.h"
 
-
-typedef struct {
-    ngx_str_t    header;                 /* in lower case */
-    ngx_str_t    missing;                /* WWW-Authenticate */
-    ngx_str_t    invalid;
-    unsigned     hide:1;
-    unsigned     global:1;
-    unsigned     terminated:1;
-} oauth2_conf_t;
 
 typedef enum {
     OAUTH2_NOWHERE = 0,
@@ -25,33 +14,44 @@ typedef enum {
     OAUTH2_BODY
 } oauth2_place_t;
 
+/* a request for a resource; run->state */
+typedef struct {
+    ngx_str_t         text;              /* the token as it was sent */
+    ngx_kong_ask_t   *ask;
+} oauth2_access_t;
+
+/* why a token does not give access */
+typedef enum {
+    OAUTH2_INVALID = 0,
+    OAUTH2_MISSING,
+    OAUTH2_IS_GLOBAL
+} oauth2_refusal_t;
+
 
 static void *oauth2_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool);
+static ngx_int_t oauth2_prepare_challenges(ngx_kong_instance_t *in,
+    ngx_pool_t *pool, oauth2_conf_t *conf);
+static void oauth2_prepare_flows(ngx_kong_instance_t *in, ngx_pool_t *pool,
+    oauth2_conf_t *conf);
 static ngx_int_t oauth2_access(ngx_http_request_t *r, ngx_kong_run_t *run);
 static const char *oauth2_endpoint(ngx_str_t *path);
-static ngx_int_t oauth2_endpoint_answer(ngx_http_request_t *r,
-    oauth2_conf_t *conf, const char *endpoint);
-static ngx_uint_t oauth2_is_https(ngx_http_request_t *r,
-    oauth2_conf_t *conf);
-static ngx_int_t oauth2_check(ngx_http_request_t *r, oauth2_conf_t *conf,
-    ngx_uint_t *missing);
+static ngx_int_t oauth2_method(ngx_http_request_t *r, oauth2_conf_t *conf,
+    const char *endpoint);
+static ngx_int_t oauth2_check(ngx_http_request_t *r, ngx_kong_run_t *run,
+    oauth2_refusal_t *why);
+static ngx_int_t oauth2_begin(ngx_http_request_t *r, ngx_kong_run_t *run);
 static ngx_int_t oauth2_find(ngx_http_request_t *r, oauth2_conf_t *conf,
     ngx_str_t *token, oauth2_place_t *place);
 static ngx_uint_t oauth2_bearer(ngx_str_t *value, ngx_str_t *token);
 static ngx_int_t oauth2_hide(ngx_http_request_t *r, oauth2_conf_t *conf,
     oauth2_place_t place);
-static const kong_credential_t *oauth2_credential(ngx_http_request_t *r,
-    oauth2_conf_t *conf, ngx_str_t *token, const kong_value_t **entity);
 static ngx_uint_t oauth2_is_ours(ngx_http_request_t *r, oauth2_conf_t *conf,
-    const kong_value_t *entity);
-static ngx_uint_t oauth2_is_expired(const kong_segment_t *seg,
-    const kong_value_t *entity);
-static ngx_int_t oauth2_headers(ngx_http_request_t *r,
-    const kong_value_t *entity);
+    oauth2_token_t *token);
+static ngx_int_t oauth2_refuse(ngx_http_request_t *r, oauth2_conf_t *conf,
+    oauth2_refusal_t why);
+static ngx_int_t oauth2_headers(ngx_http_request_t *r, oauth2_token_t *token);
 static ngx_int_t oauth2_set(ngx_http_request_t *r, ngx_str_t *name,
-    const kong_value_t *v);
-static ngx_int_t oauth2_error(ngx_http_request_t *r, ngx_uint_t status,
-    const char *error, const char *description);
+    ngx_str_t *value);
 
 
 const ngx_kong_plugin_t  ngx_kong_oauth2 = {
@@ -61,21 +61,21 @@ const ngx_kong_plugin_t  ngx_kong_oauth2 = {
 };
 
 static ngx_str_t  oauth2_argument = ngx_string("access_token");
+static ngx_str_t  oauth2_challenge = ngx_string("WWW-Authenticate");
 
 static const char  oauth2_missing[] = "The access token is missing";
 static const char  oauth2_invalid[] =
     "The access token is invalid or has expired";
+static const char  oauth2_is_global[] =
+    "The access token is global, but the current plugin is configured "
+    "without 'global_credentials'";
 
 
 static void *
 oauth2_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool)
 {
-    u_char         *p;
     ngx_str_t       name;
     oauth2_conf_t  *conf;
-
-    static const char  error[] = "%V error=\"invalid_token\" "
-                                 "error_description=\"%s\"";
 
     conf = ngx_pcalloc(pool, sizeof(oauth2_conf_t));
     if (conf == NULL) {
@@ -92,41 +92,89 @@ oauth2_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool)
     conf->header.data = ngx_pnalloc(pool, name.len);
 
     if (conf->header.data == NULL
-        || ngx_kong_challenge(in, pool, "Bearer", &conf->missing) != NGX_OK)
+        || oauth2_prepare_challenges(in, pool, conf) != NGX_OK)
     {
         return NULL;
     }
 
     ngx_strlow(conf->header.data, name.data, name.len);
 
-    p = ngx_pnalloc(pool, conf->missing.len + sizeof(error)
-                          + sizeof(oauth2_invalid));
-    if (p == NULL) {
-        return NULL;
-    }
-
-    conf->invalid.data = p;
-    conf->invalid.len = ngx_sprintf(p, error, &conf->missing, oauth2_invalid)
-                        - p;
-
+    conf->plugin = in->record->id;
     conf->hide = ngx_kong_conf_flag(in, "hide_credentials");
     conf->global = ngx_kong_conf_flag(in, "global_credentials");
     conf->terminated = ngx_kong_conf_flag(in,
                                           "accept_http_if_already_terminated");
+
+    oauth2_prepare_flows(in, pool, conf);
 
     return conf;
 }
 
 
 static ngx_int_t
+oauth2_prepare_challenges(ngx_kong_instance_t *in, ngx_pool_t *pool,
+    oauth2_conf_t *conf)
+{
+    u_char  *p;
+
+    static const char  error[] = "%V error=\"invalid_token\" "
+                                 "error_description=\"%s\"";
+
+    if (ngx_kong_challenge(in, pool, "Bearer", &conf->missing) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_pnalloc(pool, conf->missing.len + sizeof(error)
+                          + sizeof(oauth2_invalid));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    conf->invalid.data = p;
+    conf->invalid.len = ngx_sprintf(p, error, &conf->missing, oauth2_invalid)
+                        - p;
+
+    return NGX_OK;
+}
+
+
+static void
+oauth2_prepare_flows(ngx_kong_instance_t *in, ngx_pool_t *pool,
+    oauth2_conf_t *conf)
+{
+    ngx_str_t  pkce;
+
+    conf->provision_key = ngx_kong_conf_str(in, "provision_key");
+    conf->scopes = ngx_kong_conf_strs(in, "scopes", pool, &conf->n_scopes);
+    conf->has_scopes = ngx_kong_conf_get(in, "scopes") != NULL;
+    conf->mandatory_scope = ngx_kong_conf_flag(in, "mandatory_scope");
+    conf->expiration = ngx_kong_conf_num(in, "token_expiration", 7200);
+    conf->refresh_ttl = ngx_kong_conf_num(in, "refresh_token_ttl", 1209600);
+    conf->reuse = ngx_kong_conf_flag(in, "reuse_refresh_token");
+    conf->code = ngx_kong_conf_flag(in, "enable_authorization_code");
+    conf->implicit = ngx_kong_conf_flag(in, "enable_implicit_grant");
+    conf->client = ngx_kong_conf_flag(in, "enable_client_credentials");
+    conf->password = ngx_kong_conf_flag(in, "enable_password_grant");
+
+    pkce = ngx_kong_conf_str(in, "pkce");
+    conf->pkce = OAUTH2_PKCE_LAX;
+
+    if (pkce.len == 4 && ngx_memcmp(pkce.data, "none", 4) == 0) {
+        conf->pkce = OAUTH2_PKCE_NONE;
+
+    } else if (pkce.len == 6) {
+        conf->pkce = OAUTH2_PKCE_STRICT;
+    }
+}
+
+
+static ngx_int_t
 oauth2_access(ngx_http_request_t *r, ngx_kong_run_t *run)
 {
-    static ngx_str_t  header = ngx_string("WWW-Authenticate");
-
     ngx_int_t             rc;
-    ngx_uint_t            missing;
     const char           *endpoint;
     oauth2_conf_t        *conf;
+    oauth2_refusal_t      why;
     ngx_http_kong_ctx_t  *ctx;
 
     conf = run->instance->conf;
@@ -135,38 +183,32 @@ oauth2_access(ngx_http_request_t *r, ngx_kong_run_t *run)
     endpoint = oauth2_endpoint(&ctx->path);
 
     if (endpoint != NULL) {
-        return oauth2_endpoint_answer(r, conf, endpoint);
+        if (r->method != NGX_HTTP_POST) {
+            return oauth2_method(r, conf, endpoint);
+        }
+
+        return *endpoint == 't' ? oauth2_token_access(r, run)
+                                : oauth2_authorize_access(r, run);
     }
 
     if (ngx_kong_authenticated(r, run)) {
-        return NGX_OK;
+        return oauth2_headers(r, NULL);
     }
 
-    missing = 0;
-    rc = oauth2_check(r, conf, &missing);
-
-    if (rc == NGX_DECLINED) {
-        rc = ngx_kong_anonymous(r, run);
-
-        if (rc == NGX_OK) {
-            return oauth2_headers(r, NULL);
-        }
-    }
+    why = OAUTH2_INVALID;
+    rc = oauth2_check(r, run, &why);
 
     if (rc != NGX_DECLINED) {
         return rc;
     }
 
-    if (ngx_kong_header_out_set(r, &header, missing ? &conf->missing
-                                                    : &conf->invalid)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
+    rc = ngx_kong_anonymous(r, run);
+
+    if (rc == NGX_OK) {
+        return oauth2_headers(r, NULL);
     }
 
-    return oauth2_error(r, NGX_HTTP_UNAUTHORIZED,
-                        missing ? "invalid_request" : "invalid_token",
-                        missing ? oauth2_missing : oauth2_invalid);
+    return rc == NGX_DECLINED ? oauth2_refuse(r, conf, why) : rc;
 }
 
 
@@ -206,86 +248,109 @@ oauth2_endpoint(ngx_str_t *path)
 
 
 static ngx_int_t
-oauth2_endpoint_answer(ngx_http_request_t *r, oauth2_conf_t *conf,
+oauth2_method(ngx_http_request_t *r, oauth2_conf_t *conf,
     const char *endpoint)
 {
-    u_char  *text;
+    u_char     *p, *text;
+    ngx_str_t   value;
 
     static const char  format[] = "The HTTP method %V is invalid for the %s "
                                   "endpoint%Z";
+    static const char  challenge[] = "%V error=\"invalid_method\" "
+                                     "error_description=\"%s\"";
 
-    if (r->method != NGX_HTTP_POST) {
-        text = ngx_pnalloc(r->pool, sizeof(format) + r->method_name.len
-                                    + ngx_strlen(endpoint));
-        if (text == NULL) {
-            return NGX_ERROR;
-        }
-
-        ngx_sprintf(text, format, &r->method_name, endpoint);
-
-        return oauth2_error(r, NGX_HTTP_NOT_ALLOWED, "invalid_method",
-                            (char *) text);
+    text = ngx_pnalloc(r->pool, 2 * (sizeof(format) + r->method_name.len
+                                     + ngx_strlen(endpoint))
+                                + sizeof(challenge) + conf->missing.len);
+    if (text == NULL) {
+        return NGX_ERROR;
     }
 
-    if (!oauth2_is_https(r, conf)) {
-        return oauth2_error(r, NGX_HTTP_BAD_REQUEST, "access_denied",
-                            "You must use HTTPS");
+    p = ngx_sprintf(text, format, &r->method_name, endpoint);
+
+    value.data = p;
+    value.len = ngx_sprintf(p, challenge, &conf->missing, text) - p;
+
+    if (ngx_kong_header_out_set(r, &oauth2_challenge, &value) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                  "oauth2: this node cannot issue tokens: it does not write "
-                  "to a database");
-
-    return ngx_kong_exit_error(r, NGX_HTTP_INTERNAL_SERVER_ERROR,
-                               "An unexpected error occurred");
-}
-
-
-static ngx_uint_t
-oauth2_is_https(ngx_http_request_t *r, oauth2_conf_t *conf)
-{
-    ngx_table_elt_t      *h;
-    ngx_http_kong_ctx_t  *ctx;
-
-    static const char  name[] = "x-forwarded-proto";
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_kong_module);
-
-    if (ctx->https) {
-        return 1;
-    }
-
-    if (!conf->terminated || !ctx->trusted
-        || ngx_kong_header_in_count(r, name, sizeof(name) - 1) != 1)
-    {
-        return 0;
-    }
-
-    h = ngx_kong_header_in(r, name, sizeof(name) - 1);
-
-    return h->value.len == 5
-           && ngx_strncasecmp(h->value.data, (u_char *) "https", 5) == 0;
+    return oauth2_error(r, NGX_HTTP_NOT_ALLOWED, "invalid_method",
+                        (char *) text);
 }
 
 
 /* NGX_DECLINED when the request does not authenticate */
 static ngx_int_t
-oauth2_check(ngx_http_request_t *r, oauth2_conf_t *conf, ngx_uint_t *missing)
+oauth2_check(ngx_http_request_t *r, ngx_kong_run_t *run,
+    oauth2_refusal_t *why)
 {
     ngx_int_t                 rc;
-    ngx_str_t                 token, client;
-    kong_str_t                s;
-    oauth2_place_t            place;
-    const kong_value_t       *entity;
-    ngx_http_kong_ctx_t      *ctx;
-    const kong_credential_t  *credential;
+    oauth2_conf_t            *conf;
+    oauth2_token_t            token;
+    oauth2_access_t          *state;
+    const kong_credential_t  *c;
 
-    rc = oauth2_find(r, conf, &token, &place);
+    conf = run->instance->conf;
 
-    if (rc == NGX_DECLINED) {
-        *missing = 1;
+    if (run->state == NULL) {
+        rc = oauth2_begin(r, run);
+
+        if (rc == NGX_DECLINED) {
+            *why = OAUTH2_MISSING;
+        }
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    state = run->state;
+
+    rc = oauth2_find_token(r, &state->ask, &state->text, &token);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (token.service.len == 0 && !conf->global) {
+        *why = OAUTH2_IS_GLOBAL;
         return NGX_DECLINED;
     }
+
+    if (!oauth2_is_ours(r, conf, &token) || token.client.len == 0
+        || !ngx_kong_ask_takes(&token.scope)
+        || !ngx_kong_ask_takes(&token.userid))
+    {
+        return NGX_DECLINED;
+    }
+
+    c = ngx_kong_credential(r, KONG_CREDENTIAL_OAUTH2, &token.client);
+
+    if (c == NULL || c->consumer == KONG_NONE) {
+        return NGX_DECLINED;
+    }
+
+    if (oauth2_headers(r, &token) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_kong_authenticate(r, c->consumer, c, &token.client);
+}
+
+
+/* NGX_DECLINED: there is no token */
+static ngx_int_t
+oauth2_begin(ngx_http_request_t *r, ngx_kong_run_t *run)
+{
+    ngx_int_t         rc;
+    ngx_str_t         text;
+    oauth2_conf_t    *conf;
+    oauth2_place_t    place;
+    oauth2_access_t  *state;
+
+    conf = run->instance->conf;
+
+    rc = oauth2_find(r, conf, &text, &place);
 
     if (rc == NGX_OK && conf->hide) {
         rc = oauth2_hide(r, conf, place);
@@ -295,24 +360,15 @@ oauth2_check(ngx_http_request_t *r, oauth2_conf_t *conf, ngx_uint_t *missing)
         return rc;
     }
 
-    credential = oauth2_credential(r, conf, &token, &entity);
-
-    if (credential == NULL) {
-        return NGX_DECLINED;
-    }
-
-    if (oauth2_headers(r, entity) != NGX_OK) {
+    state = ngx_pcalloc(r->pool, sizeof(oauth2_access_t));
+    if (state == NULL) {
         return NGX_ERROR;
     }
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_kong_module);
+    state->text = text;
+    run->state = state;
 
-    s = kong_segment_str(&ctx->generation->config->seg, credential->key);
-    client.data = (u_char *) s.data;
-    client.len = s.len;
-
-    return ngx_kong_authenticate(r, credential->consumer, credential,
-                                 &client);
+    return NGX_OK;
 }
 
 
@@ -426,174 +482,135 @@ oauth2_hide(ngx_http_request_t *r, oauth2_conf_t *conf, oauth2_place_t place)
 }
 
 
-/* of a good token, with the token's entity; else NULL */
-static const kong_credential_t *
-oauth2_credential(ngx_http_request_t *r, oauth2_conf_t *conf,
-    ngx_str_t *token, const kong_value_t **entity)
-{
-    ngx_str_t                 client;
-    kong_str_t                s;
-    ngx_http_kong_ctx_t      *ctx;
-    const kong_segment_t     *seg;
-    const kong_credential_t  *c;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_kong_module);
-    seg = &ctx->generation->config->seg;
-
-    c = ngx_kong_credential(r, KONG_CREDENTIAL_OAUTH2_TOKEN, token);
-
-    if (c == NULL || c->extra == KONG_NONE) {
-        return NULL;
-    }
-
-    *entity = kong_value(seg, c->extra);
-
-    if (!oauth2_is_ours(r, conf, *entity) || oauth2_is_expired(seg, *entity))
-    {
-        return NULL;
-    }
-
-    /* a token's secret is the client_id of its credential */
-
-    s = kong_segment_str(seg, c->secret);
-    client.data = (u_char *) s.data;
-    client.len = s.len;
-
-    if (client.len == 0) {
-        return NULL;
-    }
-
-    c = ngx_kong_credential(r, KONG_CREDENTIAL_OAUTH2, &client);
-
-    return c != NULL && c->consumer != KONG_NONE ? c : NULL;
-}
-
-
 /* a token is for one service, or for all when credentials are global */
 static ngx_uint_t
 oauth2_is_ours(ngx_http_request_t *r, oauth2_conf_t *conf,
-    const kong_value_t *entity)
+    oauth2_token_t *token)
 {
-    char                   id[37];
-    kong_str_t             s;
-    ngx_http_kong_ctx_t   *ctx;
-    const kong_value_t    *v;
-    const kong_segment_t  *seg;
+    char                  id[37];
+    ngx_http_kong_ctx_t  *ctx;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_kong_module);
-    seg = &ctx->generation->config->seg;
-
-    v = kong_value_path(seg, entity, "service.id");
-
-    if (v == NULL || v->kind != KONG_VALUE_STRING) {
+    if (token->service.len == 0) {
         return conf->global;
     }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_kong_module);
 
     if (ctx->service == NULL) {
         return 0;
     }
 
     kong_uuid_text(ctx->service->id, id);
-    s = kong_value_str(seg, v);
 
-    return s.len == 36
-           && ngx_strncasecmp((u_char *) s.data, (u_char *) id, 36) == 0;
+    return token->service.len == 36
+           && ngx_strncasecmp(token->service.data, (u_char *) id, 36) == 0;
 }
 
 
-/* expires_in counts from created_at; 0 is for ever */
-static ngx_uint_t
-oauth2_is_expired(const kong_segment_t *seg, const kong_value_t *entity)
-{
-    const kong_value_t  *in, *at;
-
-    in = kong_value_get(seg, entity, "expires_in");
-    at = kong_value_get(seg, entity, "created_at");
-
-    if (in == NULL || in->kind != KONG_VALUE_NUMBER) {
-        return 1;
-    }
-
-    if (in->u.number <= 0) {
-        return 0;
-    }
-
-    return at == NULL || at->kind != KONG_VALUE_NUMBER
-           || (double) ngx_time() - at->u.number > in->u.number;
-}
-
-
-/* of a token's entity, NULL: of none */
 static ngx_int_t
-oauth2_headers(ngx_http_request_t *r, const kong_value_t *entity)
+oauth2_refuse(ngx_http_request_t *r, oauth2_conf_t *conf,
+    oauth2_refusal_t why)
 {
-    static ngx_str_t  scope = ngx_string("X-Authenticated-Scope");
-    static ngx_str_t  user = ngx_string("X-Authenticated-UserId");
+    const char  *text;
 
-    ngx_http_kong_ctx_t   *ctx;
-    const kong_segment_t  *seg;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_kong_module);
-    seg = &ctx->generation->config->seg;
-
-    if (oauth2_set(r, &scope, entity ? kong_value_get(seg, entity, "scope")
-                                     : NULL)
+    if (ngx_kong_header_out_set(r, &oauth2_challenge,
+                                why == OAUTH2_MISSING ? &conf->missing
+                                                      : &conf->invalid)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    return oauth2_set(r, &user, entity
-                                ? kong_value_get(seg, entity,
-                                                 "authenticated_userid")
-                                : NULL);
+    text = oauth2_invalid;
+
+    if (why == OAUTH2_MISSING) {
+        text = oauth2_missing;
+
+    } else if (why == OAUTH2_IS_GLOBAL) {
+        text = oauth2_is_global;
+    }
+
+    return oauth2_error(r, NGX_HTTP_UNAUTHORIZED,
+                        why == OAUTH2_MISSING ? "invalid_request"
+                                              : "invalid_token", text);
+}
+
+
+/* NULL: of none */
+static ngx_int_t
+oauth2_headers(ngx_http_request_t *r, oauth2_token_t *token)
+{
+    static ngx_str_t  none = ngx_null_string;
+    static ngx_str_t  scope = ngx_string("X-Authenticated-Scope");
+    static ngx_str_t  user = ngx_string("X-Authenticated-UserId");
+
+    if (oauth2_set(r, &scope, token ? &token->scope : &none) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return oauth2_set(r, &user, token ? &token->userid : &none);
 }
 
 
 /* cleared when there is no value */
 static ngx_int_t
-oauth2_set(ngx_http_request_t *r, ngx_str_t *name, const kong_value_t *v)
+oauth2_set(ngx_http_request_t *r, ngx_str_t *name, ngx_str_t *value)
 {
-    ngx_str_t             value;
-    kong_str_t            s;
-    u_char                lower[32];
-    ngx_http_kong_ctx_t  *ctx;
+    u_char  lower[32];
 
-    if (v == NULL || v->kind != KONG_VALUE_STRING) {
+    if (value->len == 0) {
         ngx_strlow(lower, name->data, name->len);
         ngx_kong_header_in_clear(r, (char *) lower, name->len);
         return NGX_OK;
     }
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_kong_module);
-
-    s = kong_value_str(&ctx->generation->config->seg, v);
-    value.data = (u_char *) s.data;
-    value.len = s.len;
-
-    return ngx_kong_header_in_set(r, name, &value);
+    return ngx_kong_header_in_set(r, name, value);
 }
 
 
 /* both texts are ours, but for the method, which is letters */
-static ngx_int_t
+ngx_int_t
 oauth2_error(ngx_http_request_t *r, ngx_uint_t status, const char *error,
     const char *description)
 {
-    static ngx_str_t  type = ngx_string("application/json; charset=utf-8");
+    u_char     *p;
+    ngx_str_t   members;
 
-    ngx_str_t  body;
+    static const char  format[] = ",\"error\":\"%s\","
+                                  "\"error_description\":\"%s\"";
 
-    static const char  format[] = "{\"error\":\"%s\","
-                                  "\"error_description\":\"%s\"}";
-
-    body.data = ngx_pnalloc(r->pool, sizeof(format) + ngx_strlen(error)
-                                     + ngx_strlen(description));
-    if (body.data == NULL) {
+    p = ngx_pnalloc(r->pool, sizeof(format) + ngx_strlen(error)
+                             + ngx_strlen(description));
+    if (p == NULL) {
         return NGX_ERROR;
     }
 
-    body.len = ngx_sprintf(body.data, format, error, description) - body.data;
+    members.data = p;
+    members.len = ngx_sprintf(p, format, error, description) - p;
+
+    return oauth2_answer(r, status, &members);
+}
+
+
+/* each member begins with a comma */
+ngx_int_t
+oauth2_answer(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *members)
+{
+    static ngx_str_t  type = ngx_string("application/json; charset=utf-8");
+
+    u_char     *p;
+    ngx_str_t   body;
+
+    p = ngx_pnalloc(r->pool, members->len + 2);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    body.data = p;
+    *p++ = '{';
+    p = ngx_cpymem(p, members->data + 1, members->len - 1);
+    *p++ = '}';
+    body.len = p - body.data;
 
     return ngx_kong_exit(r, status, &type, &body);
 }

@@ -1,13 +1,16 @@
 # oauth2: access with tokens that are in the configuration, and what the
-# endpoints of the authorization server answer.
+# endpoints of the authorization server answer without a database.  What they
+# do with one is in oauth2-flows.t.
 
 use strict;
 use warnings;
 
+use Digest::SHA qw(hmac_sha256);
 use KongEcho;
 use KongHttp;
 use KongNode;
 use KongTest;
+use MIME::Base64 qw(encode_base64url);
 use Test::More;
 
 my $upstream = echo_start();
@@ -21,6 +24,9 @@ my %routes = (
     header => { auth_header_name => 'X-Auth' },
     realm => { realm => 'gate' },
     anon => { anonymous => 'guest' },
+    full => { provision_key => 'the-key', enable_password_grant => $true,
+              enable_authorization_code => $true,
+              enable_implicit_grant => $true },
     terminated => { accept_http_if_already_terminated => $true },
 );
 
@@ -38,6 +44,10 @@ sub token
              service => { id => $service }, created_at => $now, %o };
 }
 
+my $jwt = join('.', map { encode_base64url($_) }
+               '{"alg":"HS256"}', '{"iss":"k-jwt"}');
+$jwt .= '.' . encode_base64url(hmac_sha256($jwt, 's-jwt'));
+
 my $node = node_start(
     allow => qr/cannot issue tokens/, env => { KONG_TRUSTED_IPS => '0.0.0.0/0' },
     config => {
@@ -53,6 +63,11 @@ my $node = node_start(
                 { name => 'oauth2',
                   config => { %flow, anonymous => 'guest' } },
                 { name => 'key-auth', config => { anonymous => 'guest' } } ] },
+            { name => 'first', paths => ['/first'], plugins => [
+                { name => 'oauth2',
+                  config => { %flow, anonymous => 'guest' } },
+                { name => 'jwt', config => { anonymous => 'guest',
+                                             key_claim_name => 'iss' } } ] },
           ] },
         { id => $other, name => 'other',
           url => "http://127.0.0.1:$upstream" },
@@ -60,6 +75,7 @@ my $node = node_start(
     consumers => [
         { username => 'alice', custom_id => 'a-1',
           keyauth_credentials => [ { key => 'k-alice' } ],
+          jwt_secrets => [ { key => 'k-jwt', secret => 's-jwt' } ],
           oauth2_credentials => [
             { id => $app, name => 'app', client_id => 'the-client',
               client_secret => 's', redirect_uris => ['http://a/'] } ] },
@@ -160,7 +176,11 @@ invalid(try('/plain', bearer('old')), 'expired');
 is(try('/plain', bearer('short'))->status, 200, 'not yet');
 is(try('/plain', bearer('forever'))->status, 200, 'never');
 invalid(try('/plain', bearer('elsewhere')), 'for another service');
-invalid(try('/plain', bearer('anywhere')), 'for any service');
+is(try('/plain', bearer('anywhere'))->status, 401, 'for any service');
+is_deeply(try('/plain', bearer('anywhere'))->json, {
+    error => 'invalid_token', error_description => 'The access token is '
+    . 'global, but the current plugin is configured without '
+    . "'global_credentials'" }, 'says so');
 is(try('/global', bearer('anywhere'))->status, 200, 'global_credentials');
 invalid(try('/global', bearer('elsewhere')), 'but not of another service');
 is(try('/plain', bearer('good'), bearer('good'))->status, 400, 'doubled');
@@ -182,8 +202,13 @@ is($a->up('x-consumer-username'), 'guest', 'anonymous');
 is($a->up('x-anonymous-consumer'), 'true', 'says so');
 is($a->up('x-authenticated-scope'), undef, 'spoofed scope: removed');
 is(try('/anon', bearer('good'))->up('x-consumer-username'), 'alice', 'known');
-is(try('/or', [ apikey => 'k-alice' ])->up('x-anonymous-consumer'), undef,
-   'OR');
+$a = try('/or', [ apikey => 'k-alice' ]);
+is($a->up('x-anonymous-consumer'), undef, 'OR');
+$a = try('/first', [ Authorization => "Bearer $jwt" ], [ 'X-Authenticated-Scope', 'all' ],
+         [ 'X-Authenticated-UserId', 'root' ]);
+is($a->up('x-consumer-username'), 'alice', 'OR, authenticated before');
+is($a->up('x-authenticated-scope'), undef, 'spoofed scope: removed');
+is($a->up('x-authenticated-userid'), undef, 'spoofed user: removed');
 
 # the endpoints
 for my $path ('/plain/oauth2/token', '/plain/oauth2/token/') {
@@ -198,17 +223,37 @@ for my $path ('/plain/oauth2/token', '/plain/oauth2/token/') {
                           error_description => 'You must use HTTPS' },
               'body');
 
-    my %post = (method => 'POST', body => 'grant_type=client_credentials');
+    my %post = (method => 'POST', body => 'grant_type=client_credentials'
+                . '&client_id=the-client&client_secret=s');
     is($node->get_ssl($path, %post)->status, 500, "POST $path: no writes");
     is($node->get($path =~ s/plain/terminated/r, %post,
-                  headers => { 'X-Forwarded-Proto' => 'https' })->status, 500,
+                  headers => { 'X-Forwarded-Proto' => 'https',
+                      'Content-Type' => 'application/x-www-form-urlencoded'
+                  })->status, 500,
        'terminated before');
     is($node->get($path, %post, headers => { 'X-Forwarded-Proto' => 'https' })
        ->status, 400, 'only where it is allowed');
 }
 
-is($node->get_ssl('/plain/oauth2/authorize', method => 'POST', body => 'x')
-   ->status, 500, 'authorize');
+my $authorize = 'client_id=the-client&authenticated_userid=joe'
+                . '&provision_key=the-key&response_type=';
+is($node->get_ssl('/full/oauth2/authorize', method => 'POST',
+                  body => "$authorize$_")->status, 500, "authorize: $_")
+    for 'code', 'token';
+
+my %form = (method => 'POST',
+            body => 'client_id=the-client&client_secret=s&grant_type=');
+for my $pair ([ 'authorization_code&code=x', 'Invalid code' ],
+              [ 'refresh_token&refresh_token=x', 'Invalid refresh_token' ],
+              [ 'password', 'Invalid provision_key' ]) {
+    $a = $node->get_ssl('/full/oauth2/token', %form,
+                        body => $form{body} . $pair->[0]);
+    is($a->status, 400, $pair->[0]);
+    is($a->json->{error_description}, $pair->[1], 'why');
+}
+
+is($node->get_ssl('/plain/oauth2/token', %form)->status, 400,
+   'what is wrong is refused first');
 is(try('/plain/oauth2/tokens', bearer('good'))->status, 200,
    'another path is a resource');
 
