@@ -26,6 +26,7 @@ static const char *const  step_names[STEPS] = {
 static declarative_opts_t    opts;
 static declarative_syntax_t  syntax;
 static size_t                segment;
+static compile_state_t      *state;         /* of the configuration before */
 
 
 static double
@@ -86,9 +87,13 @@ step(const char *text, size_t len, config_t *before, double ms[STEPS])
     segment_buf_t          buf;
     kong_segment_t         seg;
     compile_opts_t         copts;
+    compile_state_t       *next;
     declarative_errors_t   errors;
 
     memset(&copts, 0, sizeof(copts));
+    copts.before = before;
+    copts.before_state = (before != NULL) ? state : NULL;
+    copts.state = &next;
     copts.generation = 1;
     copts.router_flavor = opts.router_flavor;
 
@@ -129,6 +134,8 @@ step(const char *text, size_t len, config_t *before, double ms[STEPS])
     t[STEP_FREE] = now();
     segment = buf.size;
     segment_buf_release(&buf);
+    compile_state_free(state);
+    state = next;
     config_free(before);
     arena_free(a);
     t[STEPS] = now();

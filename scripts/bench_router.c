@@ -428,7 +428,8 @@ bench_case(bench_kind_t kind, size_t n, bench_req_t *reqs)
         r[i].name = writer_new_string(&w, name, strlen(name));
     }
 
-    if (r == NULL || route_section_write(&w, r, rules, n, &bad, &err) != 0
+    if (r == NULL
+        || route_section_write(&w, r, rules, n, NULL, &bad, &err) != 0
         || writer_finish(&w, &head, &buf) != 0)
     {
         return -1;

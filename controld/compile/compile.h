@@ -11,11 +11,16 @@
 #include "../../ngx_kong_module/snapshot/kong_segment.h"
 
 
-/* a finished segment in malloc'ed memory */
+/* a finished segment in malloc'ed memory, of one owner or, once it is
+ * shared, of several, in any thread */
 typedef struct {
-    uint8_t  *data;
-    size_t    size;
+    uint8_t   *data;
+    size_t     size;
+    unsigned  *refs;                 /* NULL: one owner */
 } segment_buf_t;
+
+/* what a compiled configuration leaves for the next one */
+typedef struct compile_state_s  compile_state_t;
 
 /*
  * Something that is left out while the rest is published: set aside by the
@@ -32,6 +37,14 @@ typedef struct {
     uint32_t     generation;
     uint64_t     created;            /* ms */
     const char  *router_flavor;
+
+    /* a configuration that was compiled before, if it is still there, and
+     * what that left: only what differs is compiled.  `state` receives the
+     * same of this one (NULL: not wanted); *state is NULL where changes have
+     * to be compiled whole */
+    const config_t         *before;
+    const compile_state_t  *before_state;
+    compile_state_t       **state;
 
     /* the database's way: what cannot be compiled is set aside, not refused.
      * `broken` are what the source has set aside already; `aside` receives
@@ -67,6 +80,11 @@ int compile_endpoints(arena_t *a, const config_t *c,
 uint64_t compile_upstreams_sum(const config_t *c);
 /* "plugin 'key-auth' (id ...)" */
 const char *compile_aside_name(arena_t *a, const compile_aside_t *aside);
-void segment_buf_release(segment_buf_t *buf);
+/* what has changed was compiled alone */
+unsigned compile_changed(const compile_state_t *state);
+void compile_state_free(compile_state_t *state);       /* NULL is fine */
+void segment_buf_release(segment_buf_t *buf);          /* the same */
+/* another owner of the same bytes.  0, or -1: out of memory */
+int segment_buf_share(segment_buf_t *buf, segment_buf_t *other);
 
 #endif

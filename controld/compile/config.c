@@ -12,6 +12,7 @@
 #include "compile.h"
 #include "consumers.h"
 #include "entities.h"
+#include "patch.h"
 #include "plugins.h"
 #include "refusals.h"
 #include "route_section.h"
@@ -33,10 +34,14 @@ typedef struct {
     size_t                 n_routes;
     size_t                 n_services;
     aside_t                aside;
+    route_order_t         *order;
+    size_t                 n_order;
     const char            *err;
 } compile_t;
 
 
+static void compile_state(compile_t *cc, const compile_opts_t *opts,
+    segment_buf_t *out);
 static int compile_plugins(compile_t *cc);
 static const char *compile_plugin_scope(compile_t *cc, const value_t *v);
 static int compile_services(compile_t *cc);
@@ -48,8 +53,6 @@ static int compile_route(compile_t *cc, const value_t *v, route_rule_t *rule,
 static int compile_chains(compile_t *cc);
 static int compile_route_service(compile_t *cc, const value_t *v,
     uint32_t *index);
-static unsigned compile_is_served(const kong_service_t *services,
-    const kong_route_t *r);
 static int compile_finish(compile_t *cc, const compile_opts_t *opts,
     segment_buf_t *out);
 static size_t compile_count(const config_t *c, const char *entity);
@@ -61,6 +64,16 @@ compile_config(arena_t *a, const config_t *c, const compile_opts_t *opts,
 {
     int        rc;
     compile_t  cc;
+
+    if (opts->state != NULL) {
+        *opts->state = NULL;
+    }
+
+    if (opts->before_state != NULL
+        && compile_patch(a, c, opts, out) == 0)
+    {
+        return 0;
+    }
 
     memset(&cc, 0, sizeof(cc));
     cc.arena = a;
@@ -100,9 +113,28 @@ compile_config(arena_t *a, const config_t *c, const compile_opts_t *opts,
 
     } else {
         aside_finish(&cc.aside, opts);
+        compile_state(&cc, opts, out);
     }
 
+    free(cc.order);
+
     return rc;
+}
+
+
+/* what was set aside has to be told again: then there are no short ways */
+static void
+compile_state(compile_t *cc, const compile_opts_t *opts, segment_buf_t *out)
+{
+    if (opts->state == NULL || cc->aside.n != 0) {
+        return;
+    }
+
+    *opts->state = compile_state_new(out, cc->order, cc->n_order);
+
+    if (*opts->state != NULL) {
+        cc->order = NULL;
+    }
 }
 
 
@@ -296,6 +328,7 @@ compile_routes(compile_t *cc)
     const char      *err;
     kong_route_t    *r;
     route_rule_t    *rules;
+    route_index_t    ri;
     config_table_t  *t;
 
     t = config_table(cc->config, "routes");
@@ -336,7 +369,8 @@ compile_routes(compile_t *cc)
     }
 
     while (rc == 0
-           && route_section_write(&cc->w, r, rules, n_rules, &bad, &err) != 0)
+           && route_section_write(&cc->w, r, rules, n_rules, &ri, &bad, &err)
+              != 0)
     {
         rc = -1;
         cc->err = err;
@@ -361,6 +395,13 @@ compile_routes(compile_t *cc)
         cc->err = arena_printf(cc->arena, "%s: %s",
                                entity_name(cc->arena, "route",
                                            t->rows[rows[bad]]), err);
+    }
+
+    if (rc == 0) {
+        cc->order = ri.order;
+        cc->n_order = ri.n_order;
+        ri.order = NULL;
+        route_index_release(&ri);
     }
 
     free(rules);
@@ -392,7 +433,9 @@ compile_route(compile_t *cc, const value_t *v, route_rule_t *rule,
         return -1;
     }
 
-    if (compile_is_served(cc->services, r)) {
+    if (entity_is_served(r, service == KONG_NONE ? NULL
+                                                 : &cc->services[service]))
+    {
         *ruled = 1;
 
         if (entity_rule(cc->arena, v, r, (uint32_t) cc->n_routes, rule,
@@ -471,19 +514,6 @@ compile_route_service(compile_t *cc, const value_t *v, uint32_t *index)
                            "exist", entity_name(cc->arena, "route", v));
 
     return -1;
-}
-
-
-/* http is routed here; tcp, tls and udp are not listened for */
-static unsigned
-compile_is_served(const kong_service_t *services, const kong_route_t *r)
-{
-    if (!(r->protocols & ENTITY_HTTP)) {
-        return 0;
-    }
-
-    return r->service == KONG_NONE
-           || (services[r->service].protocol & ENTITY_HTTP);
 }
 
 

@@ -86,6 +86,14 @@ entity_flag(const value_t *v, const char *key, unsigned def)
 }
 
 
+unsigned
+entity_is_served(const kong_route_t *r, const kong_service_t *s)
+{
+    return (r->protocols & ENTITY_HTTP)
+           && (s == NULL || (s->protocol & ENTITY_HTTP));
+}
+
+
 static double
 entity_number(const value_t *v, const char *key, double min, double max,
     double def)

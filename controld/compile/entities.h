@@ -25,6 +25,9 @@ int entity_rule(arena_t *a, const value_t *v, const kong_route_t *r,
 const char *entity_name(arena_t *a, const char *kind, const value_t *v);
 int entity_id(const value_t *v, uint8_t id[16]);
 unsigned entity_flag(const value_t *v, const char *key, unsigned def);
+/* http is routed here; tcp, tls and udp are not listened for.  `s` is the
+ * route's service, or NULL */
+unsigned entity_is_served(const kong_route_t *r, const kong_service_t *s);
 
 /* protocols that the http listeners serve */
 #define ENTITY_HTTP                                                         \

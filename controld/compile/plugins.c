@@ -598,6 +598,18 @@ plugins_over(plugins_t *ps, kong_slot_t *slots, uint32_t list,
 }
 
 
+/* two of a name in one scope are not meant to be; one of them it is, and the
+ * same on every node */
+static unsigned
+plugins_wins(const plugins_instance_t *one, const plugins_instance_t *two)
+{
+    uint8_t  a[16], b[16];
+
+    return entity_id(one->row, a) == 0 && entity_id(two->row, b) == 0
+           && memcmp(a, b, sizeof(a)) > 0;
+}
+
+
 /* the more specific one of a name applies, whether or not it can run */
 static void
 plugins_place(plugins_t *ps, kong_slot_t *slots, uint32_t i, uint32_t level)
@@ -607,7 +619,10 @@ plugins_place(plugins_t *ps, kong_slot_t *slots, uint32_t i, uint32_t level)
     type = ps->instances[i].type;
     twin = ps->types[type].twin;
 
-    if (level >= slots[type].level
+    if (level > slots[type].level
+        || (level == slots[type].level
+            && !plugins_wins(&ps->instances[i],
+                             &ps->instances[slots[type].plugin]))
         || (twin != KONG_NONE && level > slots[twin].level))
     {
         return;

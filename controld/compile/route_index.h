@@ -43,6 +43,15 @@ typedef struct {
     uint32_t               flags;          /* KONG_REGEX_* */
 } route_regex_t;
 
+/* an entry (a route and one of its paths) in the order of all; it has its
+ * rank for good */
+typedef struct {
+    uint64_t               prio;
+    uint64_t               id[2];          /* big-endian halves, as numbers */
+    uint32_t               rank;
+    uint32_t               route;
+} route_order_t;
+
 /* malloc'ed; route_index_release() frees it */
 typedef struct {
     uint8_t               *index;
@@ -55,13 +64,41 @@ typedef struct {
     uint32_t              *rules;          /* one a rule: kong_route_t's
                                               predicates */
     char                  *text;           /* of the regexes */
+    route_order_t         *order;
+    size_t                 n_order;
 } route_index_t;
+
+/*
+ * A built index and what changes in it.  `gone` are rules that it was built
+ * of (or they came with a change), in the very words; `rules` come to it,
+ * perhaps under the same numbers.
+ */
+typedef struct {
+    const uint8_t         *index;
+    size_t                 index_size;
+    const uint8_t         *predicates;
+    size_t                 predicates_size;
+    uint32_t               n_regexes;
+    const route_order_t   *order;
+    size_t                 n_order;
+    uint32_t               n_routes;       /* records, with the new ones */
+    const route_rule_t    *gone;
+    size_t                 n_gone;
+    const route_rule_t    *rules;
+    size_t                 n_rules;
+} route_change_t;
 
 
 /* 0, or -1: *err is a sentence without a full stop, and *bad the number of
  * the rule that it concerns (n when it concerns none) */
 int route_index_build(const route_rule_t *rules, size_t n,
     route_index_t *out, size_t *bad, const char **err);
+/*
+ * 0: *out is the index after the change; out->regexes are those that come to
+ * the others, out->rules are of `rules`.  -1: it has to be built whole
+ * (out of memory or of room, a bad rule, what is rare).
+ */
+int route_index_change(const route_change_t *change, route_index_t *out);
 void route_index_release(route_index_t *ri);
 
 #endif

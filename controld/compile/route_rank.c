@@ -8,6 +8,7 @@
 
 #include <openssl/sha.h>
 
+#include "route_items.h"
 #include "route_rank.h"
 
 
@@ -27,59 +28,160 @@
 #define PRIO_LENGTH    0x7ffff
 
 typedef struct {
-    uint64_t             prio;
-    uint64_t             id[2];      /* big-endian halves, as numbers */
-} rank_entry_t;
-
-typedef struct {
     uint64_t             key;
     uint32_t             entry;
 } rank_key_t;
 
 
-static rank_entry_t *rank_entries(const route_rule_t *r, rank_entry_t *e);
+static route_order_t *rank_entries(const route_rule_t *r, route_order_t *e);
 static uint64_t rank_priority(const route_rule_t *r, const kong_str_t *path);
 static void rank_derived_id(const route_rule_t *r, uint32_t group,
     uint8_t id[16]);
-static void rank_sort(rank_entry_t *entries, size_t n, rank_key_t **keys,
+static void rank_sort(route_order_t *entries, size_t n, rank_key_t **keys,
     rank_key_t **spare);
-static void rank_ties(rank_entry_t *e, size_t n, rank_key_t *keys);
+static void rank_ties(route_order_t *e, size_t n, rank_key_t *keys);
+static size_t rank_merge(const route_order_t *from, size_t n_from,
+    const uint8_t *gone, const route_order_t *entries,
+    const rank_key_t *keys, size_t n, route_order_t *out);
+static unsigned rank_before(const route_order_t *a, const route_order_t *b);
+static int rank_number(route_order_t *out, size_t n, const rank_key_t *keys,
+    uint32_t *ranks);
 
 
 uint32_t *
-route_ranks(const route_rule_t *rules, size_t n, size_t n_entries)
+route_ranks(const route_rule_t *rules, size_t n, route_order_t **order,
+    size_t *n_order)
 {
-    size_t        i;
-    uint32_t     *ranks;
-    rank_key_t   *keys, *spare;
-    rank_entry_t *entries, *next;
+    return route_ranks_change(NULL, 0, NULL, rules, n, order, n_order);
+}
 
-    entries = malloc((n_entries + 1) * sizeof(rank_entry_t));
-    keys = malloc((n_entries + 1) * sizeof(rank_key_t));
-    spare = malloc((n_entries + 1) * sizeof(rank_key_t));
-    ranks = malloc((n_entries + 1) * sizeof(uint32_t));
 
-    if (entries != NULL && keys != NULL && spare != NULL && ranks != NULL) {
+uint32_t *
+route_ranks_change(const route_order_t *from, size_t n_from,
+    const uint8_t *gone, const route_rule_t *rules, size_t n,
+    route_order_t **order, size_t *n_order)
+{
+    size_t          i, n_new;
+    uint32_t       *ranks;
+    rank_key_t     *keys, *spare;
+    route_order_t  *entries, *next, *out;
+
+    n_new = route_entries(rules, n);
+    entries = malloc((n_new + 1) * sizeof(route_order_t));
+    keys = malloc((n_new + 1) * sizeof(rank_key_t));
+    spare = malloc((n_new + 1) * sizeof(rank_key_t));
+    ranks = malloc((n_new + 1) * sizeof(uint32_t));
+    out = malloc((n_from + n_new + 1) * sizeof(route_order_t));
+
+    if (entries != NULL && keys != NULL && spare != NULL && ranks != NULL
+        && out != NULL)
+    {
         for (i = 0, next = entries; i < n; i++) {
             next = rank_entries(&rules[i], next);
         }
 
-        rank_sort(entries, n_entries, &keys, &spare);
+        rank_sort(entries, n_new, &keys, &spare);
+        *n_order = rank_merge(from, n_from, gone, entries, keys, n_new, out);
+    }
 
-        for (i = 0; i < n_entries; i++) {
-            ranks[keys[i].entry] = (uint32_t) i;
-        }
-
-    } else {
+    if (out == NULL || rank_number(out, *n_order, keys, ranks) != 0) {
         free(ranks);
+        free(out);
         ranks = NULL;
+        out = NULL;
     }
 
     free(entries);
     free(keys);
     free(spare);
+    *order = out;
 
     return ranks;
+}
+
+
+/* of two runs in order; what is new has no rank yet */
+static size_t
+rank_merge(const route_order_t *from, size_t n_from, const uint8_t *gone,
+    const route_order_t *entries, const rank_key_t *keys, size_t n,
+    route_order_t *out)
+{
+    size_t                i, j, k;
+    const route_order_t  *e;
+
+    for (i = 0, j = 0, k = 0; i < n_from || j < n; /* void */ ) {
+
+        if (i < n_from && gone[from[i].route]) {
+            i++;
+            continue;
+        }
+
+        e = (j < n) ? &entries[keys[j].entry] : NULL;
+
+        if (e == NULL || (i < n_from && rank_before(&from[i], e))) {
+            out[k++] = from[i++];
+
+        } else {
+            out[k] = *e;
+            out[k++].rank = KONG_NONE;
+            j++;
+        }
+    }
+
+    return k;
+}
+
+
+static unsigned
+rank_before(const route_order_t *a, const route_order_t *b)
+{
+    if (a->prio != b->prio) {
+        return a->prio > b->prio;
+    }
+
+    if (a->id[0] != b->id[0]) {
+        return a->id[0] > b->id[0];
+    }
+
+    return a->id[1] > b->id[1];
+}
+
+
+/* every run of new entries shares the room between its neighbours */
+static int
+rank_number(route_order_t *out, size_t n, const rank_key_t *keys,
+    uint32_t *ranks)
+{
+    size_t    i, j, k;
+    uint64_t  low, room;
+
+    low = 0;
+
+    for (i = 0; i < n; i = j) {
+        for (j = i; j < n && out[j].rank == KONG_NONE; j++) {
+            /* void */
+        }
+
+        /* ranks from `low` up to the next one's, exclusive */
+
+        room = ((j < n) ? out[j].rank : (uint64_t) KONG_NONE) - low;
+
+        if (room < j - i) {
+            return -1;
+        }
+
+        for (k = i; k < j; k++) {
+            out[k].rank = (uint32_t) (low + room * (k - i + 1)
+                                            / (j - i + 1));
+            ranks[keys++->entry] = out[k].rank;
+        }
+
+        if (j < n) {
+            low = (uint64_t) out[j++].rank + 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -141,8 +243,8 @@ rank_group(const route_rule_t *r, uint32_t path)
 
 
 /* the entries of a route; returns the place behind them */
-static rank_entry_t *
-rank_entries(const route_rule_t *r, rank_entry_t *e)
+static route_order_t *
+rank_entries(const route_rule_t *r, route_order_t *e)
 {
     uint8_t   id[16];
     uint32_t  i, first, groups, split;
@@ -157,6 +259,7 @@ rank_entries(const route_rule_t *r, rank_entry_t *e)
 
     for (i = 0; i < r->n_paths || i == 0; i++, e++) {
         e->prio = rank_priority(r, r->n_paths ? &r->paths[i] : NULL);
+        e->route = r->route;
 
         if (split) {
             first = rank_group(r, i);
@@ -261,7 +364,7 @@ rank_radix(rank_key_t **keys, rank_key_t **spare, size_t n)
 
 /* both sort descending; within a route the order of its paths stays */
 static void
-rank_sort(rank_entry_t *entries, size_t n, rank_key_t **keys,
+rank_sort(route_order_t *entries, size_t n, rank_key_t **keys,
     rank_key_t **spare)
 {
     size_t  i;
@@ -287,12 +390,12 @@ static int
 rank_tie_cmp(const void *one, const void *two, void *data)
 {
     const rank_key_t    *k, *l;
-    const rank_entry_t  *a, *b;
+    const route_order_t  *a, *b;
 
     k = one;
     l = two;
-    a = (const rank_entry_t *) data + k->entry;
-    b = (const rank_entry_t *) data + l->entry;
+    a = (const route_order_t *) data + k->entry;
+    b = (const route_order_t *) data + l->entry;
 
     if (a->id[1] != b->id[1]) {
         return (a->id[1] > b->id[1]) ? -1 : 1;
@@ -303,7 +406,7 @@ rank_tie_cmp(const void *one, const void *two, void *data)
 
 
 static void
-rank_ties(rank_entry_t *e, size_t n, rank_key_t *keys)
+rank_ties(route_order_t *e, size_t n, rank_key_t *keys)
 {
     size_t  i, j;
 

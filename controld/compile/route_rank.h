@@ -18,10 +18,20 @@ route_is_regex(const kong_str_t *path)
 
 /*
  * The ranks of all entries, in the order of the rules and their paths, in
- * malloc'ed memory; NULL when there is none.  n_entries is the number of
- * paths, a rule without paths counting as one.
+ * malloc'ed memory; NULL when there is none.  There is room between them, for
+ * the entries of later changes.  *order (when not NULL) becomes the entries in
+ * their order, malloc'ed.
  */
 uint32_t *route_ranks(const route_rule_t *rules, size_t n,
-    size_t n_entries);
+    route_order_t **order, size_t *n_order);
+
+/*
+ * The same for rules that come to an order, which loses those of the routes
+ * that are set in `gone` (a byte a route); the other ranks stay.  NULL: there
+ * is no room, or no memory.
+ */
+uint32_t *route_ranks_change(const route_order_t *from, size_t n_from,
+    const uint8_t *gone, const route_rule_t *rules, size_t n,
+    route_order_t **order, size_t *n_order);
 
 #endif

@@ -165,7 +165,7 @@ rules_regex(rules_builder_t *rb, kong_str_t pattern, uint32_t flags)
         if (re->flags == flags && re->pattern.len == pattern.len
             && memcmp(re->pattern.data, pattern.data, pattern.len) == 0)
         {
-            return rb->table[i];
+            return rb->first.regex + rb->table[i];
         }
     }
 
@@ -174,7 +174,7 @@ rules_regex(rules_builder_t *rb, kong_str_t pattern, uint32_t flags)
     rb->regexes[n].pattern = pattern;
     rb->regexes[n].flags = flags;
 
-    return n;
+    return rb->first.regex + n;
 }
 
 
@@ -348,7 +348,8 @@ rules_add(rules_builder_t *rb, const route_rule_t *r, rules_set_t *set)
         rules_put_header(rb, &r->headers[i]);
     }
 
-    set->number = (uint32_t) (rb->starts.size / sizeof(uint32_t));
+    set->number = rb->first.rule
+                  + (uint32_t) (rb->starts.size / sizeof(uint32_t));
 }
 
 

@@ -10,7 +10,15 @@
 #include "route_index.h"
 
 
+/* numbers that are taken: those made here go on from them */
 typedef struct {
+    uint32_t          cond;
+    uint32_t          rule;
+    uint32_t          regex;
+} rules_first_t;
+
+typedef struct {
+    rules_first_t     first;
     bytes_t           conds;         /* kong_cond_t[] */
     bytes_t           starts;        /* of the rules, relative to them */
     bytes_t           rules;

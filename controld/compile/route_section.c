@@ -10,7 +10,8 @@
 
 int
 route_section_write(writer_t *w, kong_route_t *routes,
-    const route_rule_t *rules, size_t n, size_t *bad, const char **err)
+    const route_rule_t *rules, size_t n, route_index_t *keep, size_t *bad,
+    const char **err)
 {
     size_t          i;
     kong_regex_t   *re;
@@ -43,7 +44,13 @@ route_section_write(writer_t *w, kong_route_t *routes,
 
     ri.predicates = NULL;
     ri.index = NULL;
-    route_index_release(&ri);
+
+    if (keep != NULL) {
+        *keep = ri;
+
+    } else {
+        route_index_release(&ri);
+    }
 
     return 0;
 }

@@ -35,7 +35,7 @@ static void switch_count(switch_count_t *counts, uint32_t *n,
 static size_t switch_entries(const switch_source_t *src, const switch_t *sw,
     const trie_elt_t *e, size_t n, switch_entry_t *entries);
 static void switch_put_lists(const switch_entry_t *entries, size_t n,
-    size_t slots, size_t n_slots, bytes_t *out);
+    size_t begin, size_t slots, size_t n_slots, bytes_t *out);
 
 
 static void
@@ -76,9 +76,11 @@ switch_rule(const switch_source_t *src, const trie_item_t *item)
     }
 
     cond = (const kong_cond_t *) (const void *) src->conds->data;
-    number = cond[item->target & ~KONG_CAND_COND].rules;
+    cond += (item->target & ~KONG_CAND_COND) - src->first_cond;
+    number = cond->rules;
 
-    return (number == 0) ? NULL : &src->rules[src->owner[number - 1]];
+    return (number == 0)
+           ? NULL : &src->rules[src->owner[number - 1 - src->first_rule]];
 }
 
 
@@ -270,7 +272,7 @@ switch_write(const switch_source_t *src, const switch_t *sw,
     const trie_elt_t *e, size_t n, bytes_t *out)
 {
     char             name[KONG_SWITCH_VALUE_MAX];
-    size_t           i, count, lists, n_slots, slots;
+    size_t           i, count, lists, n_slots, begin, slots;
     uint32_t         number;
     kong_str_t       s;
     kong_switch_t    head;
@@ -302,6 +304,7 @@ switch_write(const switch_source_t *src, const switch_t *sw,
     head.n_names = sw->n;
     head.n_slots = (uint32_t) n_slots;
     head.n_lists = (uint32_t) lists;
+    begin = out->size;
     bytes_put(out, &head, sizeof(head));
 
     for (i = 0; i < sw->n; i++) {
@@ -312,7 +315,7 @@ switch_write(const switch_source_t *src, const switch_t *sw,
 
     slots = out->size;
     (void) bytes_zadd(out, n_slots * sizeof(kong_index_slot_t));
-    switch_put_lists(entries, count, slots, n_slots, out);
+    switch_put_lists(entries, count, begin, slots, n_slots, out);
 
     free(entries);
 }
@@ -354,8 +357,8 @@ switch_entries(const switch_source_t *src, const switch_t *sw,
 
 
 static void
-switch_put_lists(const switch_entry_t *entries, size_t n, size_t slots,
-    size_t n_slots, bytes_t *out)
+switch_put_lists(const switch_entry_t *entries, size_t n, size_t begin,
+    size_t slots, size_t n_slots, bytes_t *out)
 {
     char                value[KONG_SWITCH_VALUE_MAX];
     size_t              i, j, k, slot;
@@ -376,7 +379,7 @@ switch_put_lists(const switch_entry_t *entries, size_t n, size_t slots,
         }
 
         table[slot].hash = (uint32_t) entries[i].hash;
-        table[slot].bucket = (uint32_t) out->size;
+        table[slot].bucket = (uint32_t) (out->size - begin);
 
         bytes_put32(out, entries[i].name);
         bytes_put32(out, (uint32_t) (j - i));

@@ -19,6 +19,8 @@ struct switch_source_s {
     const route_rule_t  *rules;
     const uint32_t      *owner;      /* rule, by the number of its rules */
     const bytes_t       *conds;
+    uint32_t             first_cond; /* numbers that `conds` and `owner` */
+    uint32_t             first_rule; /* begin with */
 };
 
 /* headers to switch on, the one with the most values first */

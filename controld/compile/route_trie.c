@@ -18,22 +18,14 @@
                                    bytes were left: more follow */
 #define TRIE_SMALL    24        /* ranges sorted by insertion */
 
-typedef struct {
-    uint32_t            start;
-    uint32_t            byte;
-} trie_kid_t;
-
 
 static void trie_sort(trie_elt_t *e, size_t n, uint32_t depth);
 static void trie_sort_ranks(trie_elt_t *e, size_t n);
 static void trie_insertion(trie_elt_t *e, size_t n, uint32_t depth);
-static int trie_node(trie_builder_t *tb, size_t lo, size_t hi,
-    uint32_t depth, unsigned level);
 static size_t trie_children(trie_builder_t *tb, size_t lo, size_t hi,
     uint32_t depth);
 static size_t trie_boundary(const trie_elt_t *e, size_t lo, size_t hi,
     uint32_t depth);
-static void trie_put_fan(bytes_t *out, const trie_kid_t *kids, size_t n);
 
 
 int
@@ -61,17 +53,24 @@ trie_release(trie_builder_t *tb)
 int
 trie_build(trie_builder_t *tb, const trie_item_t *items, size_t n)
 {
+    trie_order(tb->elts, items, n);
+
+    return trie_branch(tb, 0, n, 0, 0);
+}
+
+
+void
+trie_order(trie_elt_t *elts, const trie_item_t *items, size_t n)
+{
     size_t  i;
 
     for (i = 0; i < n; i++) {
-        tb->elts[i].item = &items[i];
+        elts[i].item = &items[i];
     }
 
     if (n > 1) {
-        trie_sort(tb->elts, n, 0);
+        trie_sort(elts, n, 0);
     }
-
-    return trie_node(tb, 0, n, 0, 0);
 }
 
 
@@ -316,12 +315,12 @@ trie_common(const trie_item_t *a, const trie_item_t *b, uint32_t depth)
  * The node for elts[lo..hi), which agree on `depth` bytes.  Its candidates
  * are the keys that end here; they sort first.
  */
-static int
-trie_node(trie_builder_t *tb, size_t lo, size_t hi, uint32_t depth,
+int
+trie_branch(trie_builder_t *tb, size_t lo, size_t hi, uint32_t depth,
     unsigned level)
 {
     int                 rc;
-    size_t              i, base, n, own, mid, links, end;
+    size_t              i, base, n, own, mid, node, links, end;
     uint32_t            label, name;
     switch_t            sw;
     bytes_t            *out;
@@ -358,6 +357,7 @@ trie_node(trie_builder_t *tb, size_t lo, size_t hi, uint32_t depth,
         own -= (switch_header(tb->source, &sw, e[i].item, &name) != NULL);
     }
 
+    node = out->size;
     bytes_put32(out, kong_node_word(label, n, sw.n != 0,
                                     (own < KONG_TRIE_MANY)
                                     ? own : KONG_TRIE_MANY));
@@ -397,9 +397,9 @@ trie_node(trie_builder_t *tb, size_t lo, size_t hi, uint32_t depth,
         end = (i + 1 < n) ? kids[i + 1].start : hi;
 
         *(uint32_t *) (void *) (out->data + links + i * sizeof(uint32_t)) =
-                                                      (uint32_t) out->size;
+                                              (uint32_t) (out->size - node);
 
-        rc = trie_node(tb, kids[i].start, end, depth + label + 1, level + 1);
+        rc = trie_branch(tb, kids[i].start, end, depth + label + 1, level + 1);
 
         if (rc != 0) {
             return rc;
@@ -464,7 +464,7 @@ trie_boundary(const trie_elt_t *e, size_t lo, size_t hi, uint32_t depth)
 }
 
 
-static void
+void
 trie_put_fan(bytes_t *out, const trie_kid_t *kids, size_t n)
 {
     size_t      i;

@@ -34,11 +34,25 @@ typedef struct {
 } trie_builder_t;
 
 
+/* a child: the first of its items, and the byte that chooses it */
+typedef struct {
+    uint32_t            start;
+    uint32_t            byte;
+} trie_kid_t;
+
+
 /* max: items of the largest trie.  0 or -1, out of memory */
 int trie_init(trie_builder_t *tb, bytes_t *out, size_t max,
     const switch_source_t *source);
 /* appends the trie of n > 0 items to *out.  -1: tb->bad is too deep */
 int trie_build(trie_builder_t *tb, const trie_item_t *items, size_t n);
 void trie_release(trie_builder_t *tb);
+
+/* the parts: items by key and rank; the branch of elts[lo..hi), which agree
+ * on `depth` bytes and hang at this level; what chooses among n children */
+void trie_order(trie_elt_t *elts, const trie_item_t *items, size_t n);
+int trie_branch(trie_builder_t *tb, size_t lo, size_t hi, uint32_t depth,
+    unsigned level);
+void trie_put_fan(bytes_t *out, const trie_kid_t *kids, size_t n);
 
 #endif

@@ -9,13 +9,6 @@
 #include "../../ngx_kong_module/snapshot/kong_index.h"
 
 
-/* the strings' place: behind a table of the largest size */
-#define WRITER_STRINGS                                                      \
-    ((sizeof(kong_segment_header_t)                                         \
-      + (WRITER_SECTIONS + 1) * sizeof(kong_section_t)                      \
-      + KONG_SEGMENT_ALIGN - 1) / KONG_SEGMENT_ALIGN * KONG_SEGMENT_ALIGN)
-
-
 static int writer_rehash(writer_t *w);
 static size_t writer_slot(writer_t *w, const char *s, size_t len);
 static void writer_copy(writer_t *w, uint8_t *base, kong_section_t *s,
@@ -51,7 +44,7 @@ writer_new_string(writer_t *w, const char *s, size_t len)
     size_t    ref;
     uint8_t  *p;
 
-    ref = WRITER_STRINGS + w->strings.size;
+    ref = WRITER_STRINGS + w->first + w->strings.size;
 
     if (len >= KONG_SEGMENT_SIZE_MAX - ref - 2 * sizeof(uint32_t)) {
         w->failed = 1;
@@ -113,7 +106,8 @@ writer_at(const writer_t *w, uint32_t ref)
 {
     kong_str_t  s;
 
-    s.data = (const char *) w->strings.data + (ref - WRITER_STRINGS);
+    s.data = (const char *) w->strings.data
+             + (ref - WRITER_STRINGS - w->first);
     s.len = kong_u32((const uint8_t *) s.data);
     s.data += sizeof(uint32_t);
 
@@ -303,6 +297,7 @@ writer_finish(writer_t *w, const kong_segment_header_t *head,
 
     out->data = (uint8_t *) h;
     out->size = h->size;
+    out->refs = NULL;
 
     return 0;
 }
@@ -334,7 +329,37 @@ writer_copy(writer_t *w, uint8_t *base, kong_section_t *s, uint64_t *pos)
 void
 segment_buf_release(segment_buf_t *buf)
 {
-    free(buf->data);
-    buf->data = NULL;
-    buf->size = 0;
+    if (buf == NULL) {
+        return;
+    }
+
+    if (buf->data != NULL
+        && (buf->refs == NULL
+            || __atomic_sub_fetch(buf->refs, 1, __ATOMIC_ACQ_REL) == 0))
+    {
+        free(buf->data);
+        free(buf->refs);
+    }
+
+    memset(buf, 0, sizeof(segment_buf_t));
+}
+
+
+int
+segment_buf_share(segment_buf_t *buf, segment_buf_t *other)
+{
+    if (buf->refs == NULL) {
+        buf->refs = malloc(sizeof(unsigned));
+
+        if (buf->refs == NULL) {
+            return -1;
+        }
+
+        *buf->refs = 1;
+    }
+
+    (void) __atomic_add_fetch(buf->refs, 1, __ATOMIC_RELAXED);
+    *other = *buf;
+
+    return 0;
 }

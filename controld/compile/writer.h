@@ -13,8 +13,15 @@
 
 #define WRITER_SECTIONS  16
 
+/* the strings' place: behind a table of the largest size */
+#define WRITER_STRINGS                                                      \
+    ((sizeof(kong_segment_header_t)                                         \
+      + (WRITER_SECTIONS + 1) * sizeof(kong_section_t)                      \
+      + KONG_SEGMENT_ALIGN - 1) / KONG_SEGMENT_ALIGN * KONG_SEGMENT_ALIGN)
+
 typedef struct {
     kong_segment_kind_t  kind;
+    size_t               first;      /* bytes of strings before these */
     bytes_t              strings;
     uint32_t            *table;      /* refs of shared strings, by hash */
     size_t               n_table;

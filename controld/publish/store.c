@@ -162,6 +162,7 @@ store_read(store_t *s, kong_segment_kind_t kind, uint32_t generation,
 
     store_name(name, kind, generation);
 
+    out->refs = NULL;
     out->data = (uint8_t *) store_load(s, name, &out->size);
     if (out->data == NULL) {
         *err = store_error("snapshots/%s: %s", name, strerror(errno));

@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include <openssl/evp.h>
 
+#include "../log.h"
 #include "../model/json.h"
 #include "../model/types.h"
 #include "load.h"
@@ -33,6 +34,8 @@ static void load_hash_begin(load_t *l);
 static void load_hash_end(load_t *l);
 static void *load_hash_run(void *data);
 static int load_compile(load_t *l);
+static int load_segment(load_t *l, const compile_opts_t *opts,
+    kong_segment_rc_t *rc);
 static void load_fail(load_t *l, const char *sentence);
 static void load_report(load_t *l);
 static const char *load_first(arena_t *a, const char *text);
@@ -413,11 +416,9 @@ load_hash_run(void *data)
 static int
 load_compile(load_t *l)
 {
-    const char         *err;
-    kong_segment_t      seg;
-    compile_opts_t      opts;
-    struct timespec     now;
-    kong_segment_rc_t   rc;
+    compile_opts_t     opts;
+    struct timespec    now;
+    kong_segment_rc_t  rc;
 
     (void) clock_gettime(CLOCK_REALTIME, &now);
 
@@ -430,8 +431,49 @@ load_compile(load_t *l)
     opts.generation = l->number;
     opts.created = now.tv_sec * 1000ull + now.tv_nsec / 1000000;
     opts.router_flavor = l->opts.router_flavor;
+    opts.state = &l->generation->compiled;
 
-    if (compile_config(l->arena, l->generation->config, &opts, &l->segment,
+    if (l->before != NULL && l->before->compiled != NULL) {
+        opts.before = l->before->config;
+        opts.before_state = l->before->compiled;
+    }
+
+    if (load_segment(l, &opts, &rc) == -1) {
+        return -1;
+    }
+
+    if (rc != KONG_SEGMENT_OK && opts.before_state != NULL) {
+        log_write(LOG_ERR, "the segment of a change is bad: %s; all is "
+                  "compiled", kong_segment_strerror(rc));
+
+        segment_buf_release(&l->segment);
+        compile_state_free(l->generation->compiled);
+        l->generation->compiled = NULL;
+        opts.before_state = NULL;
+
+        if (load_segment(l, &opts, &rc) == -1) {
+            return -1;
+        }
+    }
+
+    if (rc != KONG_SEGMENT_OK) {
+        load_fail(l, arena_printf(l->arena, "the compiled segment is bad: %s",
+                                  kong_segment_strerror(rc)));
+        return -1;
+    }
+
+    return 0;
+}
+
+
+/* nothing that nginx would refuse leaves this process */
+static int
+load_segment(load_t *l, const compile_opts_t *opts, kong_segment_rc_t *rc)
+{
+    const char      *err;
+    kong_segment_t   seg;
+
+    if (compile_config(l->arena, l->generation->config, opts, &l->segment,
                        &err)
         == -1)
     {
@@ -439,15 +481,8 @@ load_compile(load_t *l)
         return -1;
     }
 
-    /* nothing that nginx would refuse leaves this process */
-    rc = kong_segment_open(&seg, l->segment.data, l->segment.size,
-                           KONG_SEGMENT_CONFIG, KONG_SEGMENT_VERIFY);
-
-    if (rc != KONG_SEGMENT_OK) {
-        load_fail(l, arena_printf(l->arena, "the compiled segment is bad: %s",
-                                  kong_segment_strerror(rc)));
-        return -1;
-    }
+    *rc = kong_segment_open(&seg, l->segment.data, l->segment.size,
+                            KONG_SEGMENT_CONFIG, KONG_SEGMENT_VERIFY);
 
     return 0;
 }
@@ -583,6 +618,7 @@ generation_put(generation_t *g)
 {
     if (g != NULL && --g->refs == 0) {
         /* g lies in the arena of its configuration */
+        compile_state_free(g->compiled);
         config_free(g->config);
     }
 }

@@ -21,6 +21,7 @@ typedef struct {
     config_t       *config;
     uint32_t        number;        /* of the config segment */
     value_t      ***sorted;        /* by table: its rows by ascending id */
+    compile_state_t *compiled;     /* for the next one; NULL: none */
     unsigned        refs;
 } generation_t;
 

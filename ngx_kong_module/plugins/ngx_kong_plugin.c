@@ -184,7 +184,7 @@ ngx_kong_instance(ngx_kong_map_t *map, uint32_t i, ngx_log_t *log)
 
     if (map->instances == NULL) {
         map->instances = ngx_pcalloc(map->pool,
-                                     map->seg.header->n_plugins
+                                     map->seg.sections[KONG_SECTION_PLUGINS].n
                                      * sizeof(ngx_kong_instance_t *));
         if (map->instances == NULL) {
             return NULL;

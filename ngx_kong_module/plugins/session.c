@@ -541,7 +541,7 @@ session_consumer(ngx_http_request_t *r, session_state_t *state)
     ctx = ngx_http_get_module_ctx(r, ngx_http_kong_module);
     seg = &ctx->generation->config->seg;
 
-    n = seg->header->n_consumers;
+    n = seg->sections[KONG_SECTION_CONSUMERS].n;
     i = state->session.index;
 
     if (i < n && ngx_memcmp(kong_consumer(seg, i)->id,

@@ -21,6 +21,7 @@ typedef struct {
 
 /* a node under way: where its next link is, and how many are left */
 typedef struct {
+    uint32_t               node;
     uint32_t               link;
     uint32_t               left;
 } verify_frame_t;
@@ -139,7 +140,7 @@ kong_verify_predicates(verify_t *v)
     }
 
     for (i = 0; i < v->n_conds; i++) {
-        if (cond[i].route >= v->seg->header->n_routes
+        if (cond[i].route >= v->seg->sections[KONG_SECTION_ROUTES].n
             || cond[i].rules > v->n_rules
             || (cond[i].regex != KONG_NONE
                 && cond[i].regex
@@ -395,7 +396,8 @@ kong_verify_trie(verify_t *v)
         }
 
         if (depth == KONG_TRIE_DEPTH_MAX
-            || kong_u32(v->base + stack[depth - 1].link) != v->pos)
+            || kong_u32(v->base + stack[depth - 1].link)
+               != v->pos - stack[depth - 1].node)
         {
             return KONG_SEGMENT_OFFSET;
         }
@@ -423,6 +425,7 @@ kong_verify_node(verify_t *v, verify_frame_t *f)
     const uint8_t      *p, *fan;
     kong_segment_rc_t   rc;
 
+    f->node = (uint32_t) v->pos;
     p = kong_verify_take(v, sizeof(uint32_t));
 
     if (p == NULL) {
@@ -523,7 +526,7 @@ kong_verify_list(verify_t *v, const kong_switch_t *sw,
     const uint8_t             *p;
     const kong_switch_list_t  *list;
 
-    pos = (uint32_t) v->pos;
+    pos = (uint32_t) (v->base + v->pos - (const uint8_t *) sw);
     list = (const void *) kong_verify_take(v, sizeof(kong_switch_list_t));
     p = v->base + v->pos;
 
@@ -592,7 +595,8 @@ kong_verify_cands(verify_t *v, uint32_t n)
         }
 
         if (target >= ((c[i].target & KONG_CAND_COND)
-                       ? v->n_conds : v->seg->header->n_routes))
+                       ? v->n_conds
+                       : v->seg->sections[KONG_SECTION_ROUTES].n))
         {
             return KONG_SEGMENT_OFFSET;
         }

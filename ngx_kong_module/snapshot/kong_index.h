@@ -4,7 +4,9 @@
  * (controld/compile/route_index.c), and by nobody else.  The bytes are
  * described in docs/segment-format.md.
  *
- * Offsets in here are relative to the section.
+ * Offsets of hosts are relative to the section, those inside a trie to the
+ * node or switch that holds them: a trie, or a part of one, is the same bytes
+ * wherever it lies.
  */
 
 #ifndef KONG_INDEX_H
@@ -42,7 +44,9 @@ typedef struct {
 
 typedef struct {
     uint32_t  hash;
-    uint32_t  bucket;                 /* 0: the slot is empty */
+    uint32_t  bucket;                 /* 0: the slot is empty.  From the
+                                         section's start, in a switch from
+                                         the switch's */
 } kong_index_slot_t;
 
 /* the host (padded to 4) follows, then the root of its trie */

@@ -281,7 +281,7 @@ match_trie(match_ctx_t *ctx, const uint8_t *node)
             return;
         }
 
-        node = ctx->seg->index + kong_u32(p + i * sizeof(uint32_t));
+        node += kong_u32(p + i * sizeof(uint32_t));
         depth++;
         left--;
     }
@@ -350,7 +350,7 @@ match_switch_value(match_ctx_t *ctx, const kong_switch_t *sw,
     while (slots[i].bucket != 0) {
 
         if (slots[i].hash == (uint32_t) hash) {
-            p = ctx->seg->index + slots[i].bucket;
+            p = (const uint8_t *) sw + slots[i].bucket;
             list = (const kong_switch_list_t *) (const void *) p;
             p += sizeof(kong_switch_list_t);
             key = match_str(&p);

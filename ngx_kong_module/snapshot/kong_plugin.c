@@ -301,8 +301,8 @@ kong_plugin_verify(const kong_segment_t *seg)
         kong_credentials_verify
     };
 
-    if (seg->header->n_plugins != kong_count(seg, KONG_SECTION_PLUGINS)
-        || seg->header->n_consumers != kong_count(seg, KONG_SECTION_CONSUMERS))
+    if (seg->header->n_plugins > kong_count(seg, KONG_SECTION_PLUGINS)
+        || seg->header->n_consumers > kong_count(seg, KONG_SECTION_CONSUMERS))
     {
         return KONG_SEGMENT_LAYOUT;
     }
@@ -388,7 +388,7 @@ kong_consumers_verify(const kong_segment_t *seg)
 
     c = kong_consumer(seg, 0);
 
-    for (i = 0; i < seg->header->n_consumers; i++, c++) {
+    for (i = 0; i < kong_count(seg, KONG_SECTION_CONSUMERS); i++, c++) {
 
         if (!kong_segment_ref_ok(seg, c->username)
             || !kong_segment_ref_ok(seg, c->custom_id))
@@ -438,15 +438,15 @@ kong_plugins_verify(const kong_segment_t *seg)
 
     p = kong_plugin(seg, 0);
 
-    for (i = 0; i < seg->header->n_plugins; i++, p++) {
+    for (i = 0; i < kong_count(seg, KONG_SECTION_PLUGINS); i++, p++) {
 
         if (p->type >= kong_count(seg, KONG_SECTION_PLUGIN_TYPES)
             || p->config >= kong_count(seg, KONG_SECTION_VALUES)
             || kong_value(seg, p->config)->kind != KONG_VALUE_OBJECT
             || (p->consumer != KONG_NONE
-                && p->consumer >= seg->header->n_consumers)
+                && p->consumer >= kong_count(seg, KONG_SECTION_CONSUMERS))
             || (p->anonymous < KONG_MISSING
-                && p->anonymous >= seg->header->n_consumers))
+                && p->anonymous >= kong_count(seg, KONG_SECTION_CONSUMERS)))
         {
             return KONG_SEGMENT_OFFSET;
         }
@@ -473,7 +473,7 @@ kong_chains_verify(const kong_segment_t *seg)
         }
     }
 
-    for (i = 0; i < seg->header->n_routes; i++) {
+    for (i = 0; i < kong_count(seg, KONG_SECTION_ROUTES); i++) {
         if (!kong_chain_ok(seg, seg->routes[i].plugins)) {
             return KONG_SEGMENT_OFFSET;
         }
@@ -521,7 +521,7 @@ kong_chain_ok(const kong_segment_t *seg, uint32_t offset)
         if (slot->type >= kong_count(seg, KONG_SECTION_PLUGIN_TYPES)
             || slot->level > KONG_LEVEL_NONE
             || (slot->plugin != KONG_NONE
-                && (slot->plugin >= seg->header->n_plugins
+                && (slot->plugin >= kong_count(seg, KONG_SECTION_PLUGINS)
                     || kong_plugin(seg, slot->plugin)->type != slot->type)))
         {
             return 0;
@@ -559,7 +559,7 @@ kong_consumer_plugins_verify(const kong_segment_t *seg)
             continue;
         }
 
-        if (slot->plugin >= seg->header->n_plugins
+        if (slot->plugin >= kong_count(seg, KONG_SECTION_PLUGINS)
             || kong_plugin(seg, slot->plugin)->type != slot->type)
         {
             return KONG_SEGMENT_OFFSET;
@@ -650,7 +650,7 @@ kong_credential_table_verify(const kong_segment_t *seg,
         if (c->key == 0 || !kong_segment_ref_ok(seg, c->key)
             || !kong_segment_ref_ok(seg, c->secret)
             || (c->consumer != KONG_NONE
-                && c->consumer >= seg->header->n_consumers)
+                && c->consumer >= kong_count(seg, KONG_SECTION_CONSUMERS))
             || (c->extra != KONG_NONE
                 && (c->extra >= kong_count(seg, KONG_SECTION_VALUES)
                     || kong_value(seg, c->extra)->kind != KONG_VALUE_OBJECT)))

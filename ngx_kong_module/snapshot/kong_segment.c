@@ -238,8 +238,8 @@ kong_segment_verify(const kong_segment_t *seg)
         }
     }
 
-    if (seg->header->n_routes != seg->sections[KONG_SECTION_ROUTES].n
-        || seg->header->n_services != seg->sections[KONG_SECTION_SERVICES].n)
+    if (seg->header->n_routes > seg->sections[KONG_SECTION_ROUTES].n
+        || seg->header->n_services > seg->sections[KONG_SECTION_SERVICES].n)
     {
         return KONG_SEGMENT_LAYOUT;
     }
@@ -303,12 +303,12 @@ kong_segment_routes(const kong_segment_t *seg)
     uint32_t             i;
     const kong_route_t  *r;
 
-    for (i = 0; i < seg->header->n_routes; i++) {
+    for (i = 0; i < seg->sections[KONG_SECTION_ROUTES].n; i++) {
         r = &seg->routes[i];
 
         if (!kong_segment_ref_ok(seg, r->name)
             || (r->service != KONG_NONE
-                && r->service >= seg->header->n_services)
+                && r->service >= seg->sections[KONG_SECTION_SERVICES].n)
             || r->predicates > seg->sections[KONG_SECTION_PREDICATES].n)
         {
             return KONG_SEGMENT_OFFSET;
@@ -325,7 +325,7 @@ kong_segment_services(const kong_segment_t *seg)
     uint32_t               i;
     const kong_service_t  *s;
 
-    for (i = 0; i < seg->header->n_services; i++) {
+    for (i = 0; i < seg->sections[KONG_SECTION_SERVICES].n; i++) {
         s = &seg->services[i];
 
         if (s->name != 0 && !kong_segment_ref_ok(seg, s->name)) {

@@ -22,7 +22,7 @@
 
 
 #define KONG_SEGMENT_MAGIC    "KONGSEG"         /* 8 bytes with its NUL */
-#define KONG_SEGMENT_VERSION  1
+#define KONG_SEGMENT_VERSION  2
 #define KONG_SEGMENT_ALIGN    64                /* of every section */
 #define KONG_SEGMENT_SIZE_MAX 0xffffffc0u       /* refs are 32 bits wide */
 #define KONG_NONE             0xffffffffu
@@ -60,8 +60,8 @@ typedef struct {
     uint64_t  created;               /* ms since the epoch */
     char      source_hash[32];       /* MD5 hex of the source, as Kong's
                                         configuration_hash */
-    uint32_t  n_routes;
-    uint32_t  n_services;
+    uint32_t  n_routes;              /* in use: a section may have records */
+    uint32_t  n_services;            /* that nothing leads to any more */
     uint32_t  n_consumers;
     uint32_t  n_plugins;
     uint32_t  flags;                 /* KONG_SEGMENT_F_* */

@@ -165,7 +165,7 @@ build(segment_buf_t *buf, kong_segment_t *seg, size_t n)
 
     err = "";
 
-    if (route_section_write(&w, routes, rules, n, &bad, &err) != 0) {
+    if (route_section_write(&w, routes, rules, n, NULL, &bad, &err) != 0) {
         fail_msg("rule %u: %s", (unsigned) bad, err);
     }
 

@@ -218,6 +218,8 @@ submit(uint32_t config, uint32_t endpoints)
 {
     segment_buf_t  c, e;
 
+    memset(&c, 0, sizeof(c));
+    memset(&e, 0, sizeof(e));
     c.data = (config != 0) ? calloc(1, 1000) : NULL;
     c.size = 1000;
     e.data = (endpoints != 0) ? calloc(1, 1000) : NULL;

@@ -61,6 +61,7 @@ fill(segment_buf_t *buf, uint32_t generation, size_t size)
     assert_non_null(buf->data);
     memset(buf->data, (int) (generation % 251) + 1, size);
     buf->size = size;
+    buf->refs = NULL;
 }
 
 

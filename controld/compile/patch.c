@@ -1,0 +1,456 @@
+/*
+ * patch: see patch.h.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "entities.h"
+#include "patch.h"
+#include "../../ngx_kong_module/snapshot/kong_index.h"
+
+
+/* rows whose going leaves something behind; then all is compiled whole */
+#define PATCH_CHANGED  4096
+
+/* of the section table */
+#define PATCH_TABLE(h)  ((const kong_section_t *) ((h) + 1))
+
+typedef struct {
+    uint32_t     id;
+    size_t       at;
+    const void  *data;
+    size_t       n;
+} patch_edit_t;
+
+
+static int patch_begin(patch_t *p, const compile_opts_t *opts);
+static int patch_tables(patch_t *p);
+static int patch_steps(patch_t *p);
+static int patch_finish(patch_t *p, const compile_opts_t *opts,
+    segment_buf_t *out);
+static void patch_copy(patch_t *p, uint8_t *base);
+static int patch_state(patch_t *p, const compile_opts_t *opts,
+    segment_buf_t *out);
+
+
+/* tables that have a way of their own, or nothing in the segment */
+static const struct {
+    const char  *entity;
+    size_t       diff;                  /* offset in patch_t; 0: none */
+} patch_kinds[] = {
+    { "services", offsetof(patch_t, services) },
+    { "routes", offsetof(patch_t, routes) },
+    { "targets", 0 }
+};
+
+#define PATCH_KINDS  (sizeof(patch_kinds) / sizeof(patch_kinds[0]))
+
+
+int
+compile_patch(arena_t *a, const config_t *c, const compile_opts_t *opts,
+    segment_buf_t *out)
+{
+    int       rc;
+    size_t    i;
+    patch_t   p;
+
+    memset(&p, 0, sizeof(p));
+    p.arena = a;
+    p.config = c;
+    p.before = opts->before;
+    p.state = opts->before_state;
+    p.old = &p.state->seg;
+
+    writer_init(&p.w, KONG_SEGMENT_CONFIG);
+
+    rc = patch_begin(&p, opts);
+
+    if (rc == 0) {
+        rc = patch_tables(&p);
+    }
+
+    if (rc == 0) {
+        rc = patch_steps(&p);
+    }
+
+    if (rc == 0) {
+        rc = patch_finish(&p, opts, out);
+    }
+
+    if (rc == 0) {
+        rc = patch_state(&p, opts, out);
+    }
+
+    for (i = 0; i < KONG_SECTION_MAX; i++) {
+        bytes_release(&p.sections[i].bytes);
+    }
+
+    bytes_release(&p.edits);
+    writer_release(&p.w);
+    free(p.order);
+
+    return rc;
+}
+
+
+static int
+patch_begin(patch_t *p, const compile_opts_t *opts)
+{
+    uint32_t               i;
+    const kong_section_t  *s;
+
+    if (opts->n_broken != 0) {
+        return -1;
+    }
+
+    s = &p->old->sections[KONG_SECTION_STRINGS];
+
+    if (s->id == 0 || s->offset != WRITER_STRINGS || p->old->index == NULL) {
+        return -1;
+    }
+
+    p->w.first = s->size;
+
+    for (i = 0; i < KONG_SECTION_MAX; i++) {
+        p->sections[i].n = p->old->sections[i].n;
+    }
+
+    p->head = *p->old->header;
+    p->head.generation = opts->generation;
+    p->head.created = opts->created;
+    memcpy(p->head.source_hash, p->config->hash,
+           sizeof(p->head.source_hash));
+
+    return 0;
+}
+
+
+static int
+patch_tables(patch_t *p)
+{
+    size_t           i, k, rows;
+    diff_t           d, *to;
+    config_table_t  *before, *after;
+
+    rows = p->state->changed;
+
+    for (i = 0; i < p->config->n_tables; i++) {
+        before = &p->before->tables[i];
+        after = &p->config->tables[i];
+
+        if (before->rows == after->rows && before->n == after->n) {
+            continue;
+        }
+
+        for (k = 0; k < PATCH_KINDS; k++) {
+            if (strcmp(patch_kinds[k].entity, after->schema->name) == 0) {
+                break;
+            }
+        }
+
+        if (k < PATCH_KINDS && patch_kinds[k].diff == 0) {
+            continue;
+        }
+
+        to = (k < PATCH_KINDS)
+             ? (diff_t *) (void *) ((char *) p + patch_kinds[k].diff) : &d;
+
+        if (diff_table(p->arena, before, after, to) != 0
+            || (to == &d && d.n_gone + d.n_come != 0))
+        {
+            return -1;
+        }
+
+        rows += to->n_gone;
+    }
+
+    /* much that is gone is to be let go */
+
+    return (rows > PATCH_CHANGED
+            && rows > p->state->seg.header->n_routes / 4) ? -1 : 0;
+}
+
+
+static int
+patch_steps(patch_t *p)
+{
+    size_t  i;
+
+    static int (*const  steps[])(patch_t *) = {
+        patch_services,
+        patch_routes,
+        patch_chains
+    };
+
+    for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        if (steps[i](p) != 0) {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+patch_section_t *
+patch_section(patch_t *p, kong_section_id_t id)
+{
+    p->sections[id].changed = 1;
+
+    return &p->sections[id];
+}
+
+
+void
+patch_edit(patch_t *p, kong_section_id_t id, size_t at, const void *data,
+    size_t n)
+{
+    patch_edit_t  e;
+
+    e.id = id;
+    e.at = at;
+    e.data = data;
+    e.n = n;
+
+    bytes_put(&p->edits, &e, sizeof(e));
+}
+
+
+void
+patch_bury(patch_t *p, kong_section_id_t id, size_t at)
+{
+    static const uint8_t  none[16];
+
+    patch_edit(p, id, at, none, sizeof(none));
+}
+
+
+const void *
+patch_record(const patch_t *p, kong_section_id_t id, uint32_t number,
+    size_t size)
+{
+    uint32_t  n;
+
+    n = p->old->sections[id].n;
+
+    return (number < n)
+           ? (const uint8_t *) kong_segment_section(p->old, id)
+             + number * size
+           : p->sections[id].bytes.data + (number - n) * size;
+}
+
+
+static uint64_t
+patch_align(uint64_t pos)
+{
+    return (pos + KONG_SEGMENT_ALIGN - 1) / KONG_SEGMENT_ALIGN
+           * KONG_SEGMENT_ALIGN;
+}
+
+
+/* the size that a section will have */
+static uint64_t
+patch_size(const patch_t *p, uint32_t id)
+{
+    const bytes_t  *more;
+
+    more = (id == KONG_SECTION_STRINGS) ? &p->w.strings
+                                        : &p->sections[id].bytes;
+
+    return (p->sections[id].whole ? 0 : p->old->sections[id].size)
+           + more->size;
+}
+
+
+static int
+patch_finish(patch_t *p, const compile_opts_t *opts, segment_buf_t *out)
+{
+    uint32_t                i, failed;
+    uint64_t                size;
+    uint8_t                *base;
+    const kong_section_t   *s;
+    kong_segment_header_t  *h;
+
+    (void) opts;
+
+    s = PATCH_TABLE(p->old->header);
+    failed = p->w.failed | p->w.strings.failed | p->edits.failed;
+    size = s[0].offset;
+
+    for (i = 0; i < p->head.n_sections; i++) {
+
+        if (s[i].id >= KONG_SECTION_MAX) {
+            return -1;
+        }
+
+        size += patch_align(patch_size(p, s[i].id));
+        failed |= p->sections[s[i].id].bytes.failed;
+    }
+
+    for (i = 0; i < KONG_SECTION_MAX; i++) {
+        failed |= (p->sections[i].changed && p->old->sections[i].id == 0);
+    }
+
+    if (failed || size > KONG_SEGMENT_SIZE_MAX
+        || size > p->state->fresh + p->state->fresh / 4 + PATCH_CHANGED * 64)
+    {
+        return -1;
+    }
+
+    base = malloc(size);
+
+    if (base == NULL) {
+        return -1;
+    }
+
+    p->head.size = size;
+    p->head.checksum = 0;
+    h = (kong_segment_header_t *) (void *) base;
+    *h = p->head;
+    patch_copy(p, base);
+    h->checksum = XXH3_64bits(base, size);
+
+    out->data = base;
+    out->size = size;
+    out->refs = NULL;
+
+    return 0;
+}
+
+
+static void
+patch_copy(patch_t *p, uint8_t *base)
+{
+    size_t                 n, i, at;
+    uint32_t               k;
+    uint64_t               pos, size;
+    uint64_t               places[KONG_SECTION_MAX];
+    const bytes_t         *more;
+    kong_section_t        *t;
+    const patch_edit_t    *e;
+    const kong_section_t  *s;
+
+    s = PATCH_TABLE(p->old->header);
+    t = (kong_section_t *) (void *) (base + sizeof(kong_segment_header_t));
+    pos = s[0].offset;
+    at = sizeof(kong_segment_header_t)
+         + p->head.n_sections * sizeof(kong_section_t);
+    memset(base + at, 0, pos - at);
+
+    for (k = 0; k < p->head.n_sections; k++, s++, t++) {
+        more = (s->id == KONG_SECTION_STRINGS) ? &p->w.strings
+                                               : &p->sections[s->id].bytes;
+        size = patch_size(p, s->id);
+        n = size - more->size;
+
+        t->id = s->id;
+        t->n = p->sections[s->id].n;
+        t->offset = pos;
+        t->size = size;
+        places[s->id] = pos;
+
+        memcpy(base + pos, p->old->base + s->offset, n);
+
+        if (more->size != 0) {
+            memcpy(base + pos + n, more->data, more->size);
+        }
+
+        memset(base + pos + size, 0, patch_align(size) - size);
+        pos += patch_align(size);
+    }
+
+    e = (const patch_edit_t *) (const void *) p->edits.data;
+
+    for (i = 0; i < p->edits.size / sizeof(patch_edit_t); i++) {
+        memcpy(base + places[e[i].id] + e[i].at, e[i].data, e[i].n);
+    }
+}
+
+
+static int
+patch_state(patch_t *p, const compile_opts_t *opts, segment_buf_t *out)
+{
+    compile_state_t  *s;
+
+    if (opts->aside != NULL) {
+        *opts->aside = NULL;
+        *opts->n_aside = 0;
+    }
+
+    if (opts->state == NULL) {
+        return 0;
+    }
+
+    s = compile_state_new(out, p->order, p->n_order);
+
+    if (s == NULL) {
+        return 0;
+    }
+
+    if (p->order == NULL) {
+
+        /* as it was */
+
+        s->order = malloc((p->state->n_order + 1) * sizeof(route_order_t));
+
+        if (s->order == NULL) {
+            compile_state_free(s);
+            return 0;
+        }
+
+        s->n_order = p->state->n_order;
+        memcpy(s->order, p->state->order,
+               s->n_order * sizeof(route_order_t));
+    }
+
+    p->order = NULL;
+    s->patched = 1;
+    s->fresh = p->state->fresh;
+    s->changed = p->state->changed + p->services.n_gone + p->routes.n_gone;
+    *opts->state = s;
+
+    return 0;
+}
+
+
+compile_state_t *
+compile_state_new(segment_buf_t *segment, route_order_t *order, size_t n)
+{
+    compile_state_t  *s;
+
+    s = calloc(1, sizeof(compile_state_t));
+
+    if (s == NULL || segment_buf_share(segment, &s->segment) != 0
+        || kong_segment_open(&s->seg, segment->data, segment->size,
+                             KONG_SEGMENT_CONFIG, 0)
+           != KONG_SEGMENT_OK)
+    {
+        compile_state_free(s);
+        return NULL;
+    }
+
+    s->order = order;
+    s->n_order = n;
+    s->fresh = segment->size;
+
+    return s;
+}
+
+
+void
+compile_state_free(compile_state_t *s)
+{
+    if (s != NULL) {
+        segment_buf_release(&s->segment);
+        free(s->order);
+        free(s);
+    }
+}
+
+
+unsigned
+compile_changed(const compile_state_t *s)
+{
+    return s->patched;
+}

@@ -1,0 +1,84 @@
+/*
+ * patch: a segment from the one before it and the rows that changed.  What
+ * has not changed is copied, with the numbers and places that it had: records
+ * keep theirs for good, new ones come behind them, strings too.  What is not
+ * worth a way of its own, or not plainly good, is left to a whole
+ * compilation, which also says what is wrong with it.
+ *
+ * patch.c finds what changed and puts the sections together; patch_*.c are
+ * one kind of rows each.  All of their functions return 0, or -1: compile
+ * whole.
+ */
+
+#ifndef KONG_COMPILE_PATCH_H
+#define KONG_COMPILE_PATCH_H
+
+#include "diff.h"
+#include "route_index.h"
+#include "values.h"
+#include "writer.h"
+
+
+/* immutable */
+struct compile_state_s {
+    segment_buf_t           segment;
+    kong_segment_t          seg;
+    route_order_t          *order;
+    size_t                  n_order;
+    size_t                  fresh;   /* bytes, when it was compiled whole */
+    size_t                  changed; /* rows since then */
+    unsigned                patched; /* it was not compiled whole */
+};
+
+typedef struct {
+    bytes_t                 bytes;
+    uint32_t                n;       /* records of the section */
+    unsigned                changed:1;
+    unsigned                whole:1; /* the bytes are all of it; else they
+                                        come behind the old ones */
+} patch_section_t;
+
+typedef struct {
+    arena_t                *arena;
+    const config_t         *before;
+    const config_t         *config;
+    const compile_state_t  *state;
+    const kong_segment_t   *old;
+    writer_t                w;       /* of the strings that come */
+    patch_section_t         sections[KONG_SECTION_MAX];
+    bytes_t                 edits;   /* of old records */
+    diff_t                  services;
+    diff_t                  routes;
+    diff_ids_t              service_ids;
+    kong_route_t          **dirty;   /* routes whose chain is to be made */
+    size_t                  n_dirty;
+    kong_segment_header_t   head;
+    route_order_t          *order;   /* NULL: as before */
+    size_t                  n_order;
+} patch_t;
+
+
+/* 0: `out` and *state are made; -1: compile whole */
+int compile_patch(arena_t *a, const config_t *c, const compile_opts_t *opts,
+    segment_buf_t *out);
+
+/* takes over the order, not the segment.  NULL: out of memory, then not */
+compile_state_t *compile_state_new(segment_buf_t *segment,
+    route_order_t *order, size_t n);
+
+/* the section with its new records behind the old ones */
+patch_section_t *patch_section(patch_t *p, kong_section_id_t id);
+/* n bytes of a section are to be others; from an arena or the segment */
+void patch_edit(patch_t *p, kong_section_id_t id, size_t at,
+    const void *data, size_t n);
+/* the record of a row that is gone is nobody's */
+void patch_bury(patch_t *p, kong_section_id_t id, size_t at);
+/* the new record of a number, or the old one */
+const void *patch_record(const patch_t *p, kong_section_id_t id,
+    uint32_t number, size_t size);
+
+int patch_services(patch_t *p);
+int patch_routes(patch_t *p);
+int patch_chains(patch_t *p);
+
+#endif

@@ -1,0 +1,1091 @@
+/*
+ * A segment made from the one before it and a change answers exactly as one
+ * that is compiled whole: chains of random edits of random configurations,
+ * whose segments are held against each other, request by request, record by
+ * record.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "controld/compile/compile.h"
+#include "controld/model/json.h"
+#include "controld/source/declarative.h"
+#include "ngx_kong_module/snapshot/kong_match.h"
+#include "ngx_kong_module/snapshot/kong_plugin.h"
+
+
+#define ROUNDS    60
+#define CHAIN     40
+#define REQUESTS  120
+#define MANY      48
+
+typedef enum {
+    SERVICES = 0, ROUTES, PLUGINS, CONSUMERS, UPSTREAMS, KINDS
+} kind_t;
+
+/* what is printed of an item follows from its numbers */
+typedef struct {
+    unsigned  name;
+    unsigned  shape;
+    unsigned  parent;            /* name of a service or route */
+} item_t;
+
+typedef struct {
+    item_t    items[KINDS][MANY];
+    unsigned  n[KINDS];
+    unsigned  next;
+} doc_t;
+
+typedef struct {
+    char     *text;
+    size_t    len;
+    size_t    cap;
+} text_t;
+
+static declarative_opts_t  opts;
+static unsigned            steps, patched, matched;
+static unsigned            edits[KINDS], short_ways[KINDS];
+
+
+static void
+put(text_t *t, const char *fmt, ...)
+{
+    va_list  args;
+
+    if (t->cap - t->len < 1024) {
+        t->cap = t->cap * 2 + 65536;
+        t->text = realloc(t->text, t->cap);
+        assert_non_null(t->text);
+    }
+
+    va_start(args, fmt);
+    t->len += (size_t) vsnprintf(t->text + t->len, 1024, fmt, args);
+    va_end(args);
+}
+
+
+/* digits of a shape, one after the other */
+static unsigned
+digit(unsigned *shape, unsigned n)
+{
+    unsigned  d;
+
+    *shape = *shape * 1103515245u + 12345u;
+    d = (*shape >> 16) % n;
+
+    return d;
+}
+
+
+static void
+put_service(text_t *t, const item_t *it)
+{
+    unsigned  s;
+
+    static const char *const  hosts[] = {
+        "10.0.0.1", "one.test", "two.test", "u0", "u1", "u2"
+    };
+
+    static const char *const  protocols[] = {
+        "http", "http", "http", "https", "http", "grpc", "tcp"
+    };
+
+    s = it->shape;
+    put(t, "{\"name\":\"s%u\",\"host\":\"%s\"", it->name,
+        hosts[digit(&s, 6)]);
+    put(t, ",\"protocol\":\"%s\",\"port\":%u", protocols[digit(&s, 7)],
+        80 + digit(&s, 3));
+    put(t, ",\"retries\":%u,\"enabled\":%s}", digit(&s, 4),
+        digit(&s, 12) == 0 ? "false" : "true");
+}
+
+
+static void
+put_words(text_t *t, const char *name, unsigned *s, unsigned n,
+    const char *const *words, unsigned many)
+{
+    unsigned  i;
+
+    put(t, ",\"%s\":[", name);
+
+    for (i = 0; i < n; i++) {
+        put(t, "%s\"%s\"", i ? "," : "", words[digit(s, many)]);
+    }
+
+    put(t, "]");
+}
+
+
+static const char *const  paths[] = {
+    "/", "/a", "/ab", "/abc", "/abd", "/abc/d", "/b", "/b/c", "/b/c/d",
+    "~/a[0-9]+", "~/b/(c|d)", "~/abc", "/x", "/y", "/z", "/q", "/r", "/s",
+    "/t", "/u", "/v", "/w", "/1", "/2", "/3", "/4", "/5", "/6", "/7", "/8",
+    "/abcdefghijk", "/abcdefghijl", "/abcdxfghijk", "/aa", "/bb/cc"
+};
+
+static const char *const  hosts[] = {
+    "a.test", "b.test", "c.test:8000", "*.test", "x.*", "*.b.test", "A.Test",
+    "d.test", "e.test", "f.test", "g.test", "h.test"
+};
+
+#define N(list)  (sizeof(list) / sizeof(list[0]))
+
+
+static void
+put_route(text_t *t, const item_t *it)
+{
+    unsigned  s, n;
+
+    static const char *const  methods[] = { "GET", "POST", "BREW" };
+    static const char *const  snis[] = { "a.test", "*.test", "b.test" };
+
+    static const char *const  values[] = {
+        "one", "two", "three", "~*on.", "Four"
+    };
+
+    s = it->shape;
+    put(t, "{\"name\":\"r%u\"", it->name);
+
+    if (it->parent != 0) {
+        put(t, ",\"service\":\"s%u\"", it->parent);
+    }
+
+    n = digit(&s, 4);
+    put_words(t, "paths", &s, n ? n : 1, paths, N(paths));
+
+    if (digit(&s, 2)) {
+        put_words(t, "hosts", &s, 1 + digit(&s, 2), hosts, N(hosts));
+    }
+
+    if (digit(&s, 4) == 0) {
+        put_words(t, "methods", &s, 1, methods, 3);
+    }
+
+    if (digit(&s, 5) == 0) {
+        put(t, ",\"headers\":{\"x-kind\":[\"%s\"]}", values[digit(&s, 5)]);
+    }
+
+    if (digit(&s, 9) == 0) {
+        put_words(t, "snis", &s, 1, snis, 3);
+        put(t, ",\"protocols\":[\"https\"]");
+
+    } else if (digit(&s, 12) == 0) {
+        put(t, ",\"protocols\":[\"grpc\"]");
+        put(t, ",\"strip_path\":false");
+    }
+
+    put(t, ",\"regex_priority\":%u,\"preserve_host\":%s}", digit(&s, 3),
+        digit(&s, 2) ? "true" : "false");
+}
+
+
+static void
+put_plugin(text_t *t, const item_t *it)
+{
+    unsigned  s;
+
+    s = it->shape;
+    put(t, "{\"id\":\"00000000-0000-4000-8000-%012u\"", it->name);
+
+    switch (it->shape / 8 % 8) {
+
+    case 0:
+        break;
+
+    case 1:
+        put(t, ",\"consumer\":\"c%u\"", it->parent);
+        break;
+
+    case 2:
+    case 3:
+        put(t, ",\"service\":\"s%u\"", it->parent);
+        break;
+
+    default:
+        put(t, ",\"route\":\"r%u\"", it->parent);
+        break;
+    }
+
+    switch (digit(&s, 3)) {
+
+    case 0:
+        put(t, ",\"name\":\"rate-limiting\",\"config\":{\"minute\":%u}",
+            1 + digit(&s, 50));
+        break;
+
+    case 1:
+        put(t, ",\"name\":\"cors\",\"config\":{\"max_age\":%u}",
+            digit(&s, 50));
+
+        break;
+
+    default:
+        if (it->shape / 8 % 8 == 1) {
+            put(t, ",\"name\":\"cors\"");
+            break;
+        }
+
+        put(t, ",\"name\":\"key-auth\"");
+
+        if (digit(&s, 3) == 0) {
+            put(t, ",\"config\":{\"anonymous\":\"c%u\"}", digit(&s, 9));
+        }
+        break;
+    }
+
+    put(t, ",\"enabled\":%s}", digit(&s, 9) == 0 ? "false" : "true");
+}
+
+
+static void
+put_consumer(text_t *t, const item_t *it)
+{
+    unsigned  s, i, n;
+
+    s = it->shape;
+    put(t, "{\"username\":\"c%u\"", it->name);
+
+    if (digit(&s, 2)) {
+        put(t, ",\"custom_id\":\"x%u-%u\"", it->name, digit(&s, 30));
+    }
+
+    n = digit(&s, 3);
+    put(t, ",\"keyauth_credentials\":[");
+
+    for (i = 0; i < n; i++) {
+        put(t, "%s{\"key\":\"k%u-%u-%u\"}", i ? "," : "", it->name, i,
+            digit(&s, 20));
+    }
+
+    put(t, "],\"jwt_secrets\":[");
+
+    if (digit(&s, 3) == 0) {
+        put(t, "{\"key\":\"j%u\",\"secret\":\"s%u\"}", it->name,
+            digit(&s, 20));
+    }
+
+    put(t, "],\"basicauth_credentials\":[");
+
+    if (digit(&s, 3) == 0) {
+        put(t, "{\"username\":\"b%u\",\"password\":\"s%u\"}", it->name,
+            digit(&s, 20));
+    }
+
+    put(t, "],\"acls\":[");
+    n = digit(&s, 3);
+
+    for (i = 0; i < n; i++) {
+        put(t, "%s{\"group\":\"g%u-%u\"}", i ? "," : "", i, digit(&s, 5));
+    }
+
+    put(t, "]}");
+}
+
+
+static void
+put_upstream(text_t *t, const item_t *it)
+{
+    unsigned  s;
+
+    s = it->shape;
+    put(t, "{\"name\":\"u%u\",\"slots\":%u,\"targets\":[{\"target\":"
+        "\"10.1.0.%u:80\"}]}", it->name % 4, 100 + digit(&s, 20),
+        digit(&s, 200));
+}
+
+
+static void
+print(text_t *t, const doc_t *d)
+{
+    unsigned  k, i;
+
+    static const struct {
+        const char  *name;
+        void       (*one)(text_t *t, const item_t *it);
+    } kinds[KINDS] = {
+        { "services", put_service },
+        { "routes", put_route },
+        { "plugins", put_plugin },
+        { "consumers", put_consumer },
+        { "upstreams", put_upstream }
+    };
+
+    t->len = 0;
+    put(t, "{\"_format_version\":\"3.0\"");
+
+    for (k = 0; k < KINDS; k++) {
+        put(t, ",\n\"%s\":[", kinds[k].name);
+
+        for (i = 0; i < d->n[k]; i++) {
+            put(t, "%s\n", i ? "," : "");
+            kinds[k].one(t, &d->items[k][i]);
+        }
+
+        put(t, "]");
+    }
+
+    put(t, "}\n");
+}
+
+
+static unsigned
+some(const doc_t *d, kind_t kind)
+{
+    return d->n[kind] ? d->items[kind][(unsigned) rand() % d->n[kind]].name
+                      : 0;
+}
+
+
+static item_t
+fresh(doc_t *d, kind_t kind)
+{
+    item_t  it;
+
+    memset(&it, 0, sizeof(it));
+    it.name = ++d->next;
+    it.shape = (unsigned) rand();
+
+    if (kind == UPSTREAMS) {
+        it.name = (unsigned) rand() % 4;
+    }
+
+    if (kind == ROUTES && rand() % 8 != 0) {
+        it.parent = some(d, SERVICES);
+    }
+
+    if (kind == PLUGINS) {
+        it.parent = some(d, it.shape / 8 % 8 == 1 ? CONSUMERS
+                            : it.shape / 8 % 8 < 4 ? SERVICES : ROUTES);
+    }
+
+    return it;
+}
+
+
+static void
+insert(doc_t *d, kind_t kind)
+{
+    unsigned  at;
+
+    if (d->n[kind] == MANY) {
+        return;
+    }
+
+    at = (unsigned) rand() % (d->n[kind] + 1);
+    memmove(&d->items[kind][at + 1], &d->items[kind][at],
+            (d->n[kind] - at) * sizeof(item_t));
+    d->items[kind][at] = fresh(d, kind);
+    d->n[kind]++;
+}
+
+
+static void
+cut(doc_t *d, kind_t kind)
+{
+    unsigned  at;
+
+    if (d->n[kind] == 0) {
+        return;
+    }
+
+    at = (unsigned) rand() % d->n[kind];
+    d->n[kind]--;
+    memmove(&d->items[kind][at], &d->items[kind][at + 1],
+            (d->n[kind] - at) * sizeof(item_t));
+}
+
+
+static void
+make(doc_t *d)
+{
+    unsigned  i, n;
+
+    memset(d, 0, sizeof(doc_t));
+
+    for (i = 0; i < 4; i++) {
+        insert(d, SERVICES);
+        insert(d, CONSUMERS);
+    }
+
+    for (i = 0, n = 4 + (unsigned) rand() % 30; i < n; i++) {
+        insert(d, ROUTES);
+    }
+
+    for (i = 0, n = (unsigned) rand() % 12; i < n; i++) {
+        insert(d, PLUGINS);
+    }
+}
+
+
+static kind_t
+edit(doc_t *d)
+{
+    kind_t    kind;
+    item_t    it, *one, *two;
+
+    static const kind_t  often[] = {
+        SERVICES, ROUTES, ROUTES, ROUTES, PLUGINS, CONSUMERS, UPSTREAMS
+    };
+
+    kind = often[(unsigned) rand() % 7];
+
+    if (d->n[kind] == 0) {
+        insert(d, kind);
+        return kind;
+    }
+
+    one = &d->items[kind][(unsigned) rand() % d->n[kind]];
+    two = &d->items[kind][(unsigned) rand() % d->n[kind]];
+
+    switch (rand() % 6) {
+
+    case 0:
+        insert(d, kind);
+        break;
+
+    case 1:
+        cut(d, kind);
+        break;
+
+    case 2:
+        /* another place */
+        it = *one;
+        *one = *two;
+        *two = it;
+        break;
+
+    case 3:
+        it = fresh(d, kind);
+        it.name = one->name;
+        *one = it;
+        break;
+
+    default:
+        one->shape ^= (unsigned) rand() & ~63u;
+        break;
+    }
+
+    return kind;
+}
+
+
+typedef struct {
+    const kong_segment_t  *seg;
+    const char            *kind;     /* of the header x-kind */
+} request_t;
+
+
+static int
+header(void *data, const kong_str_t *name, unsigned nth, kong_str_t *value)
+{
+    request_t  *r = data;
+
+    if (nth != 0 || r->kind == NULL || name->len != 6
+        || memcmp(name->data, "x-kind", 6) != 0)
+    {
+        return 0;
+    }
+
+    value->data = r->kind;
+    value->len = strlen(r->kind);
+
+    return 1;
+}
+
+
+/* enough of an engine for the patterns in use */
+static int
+regex(void *data, uint32_t index, const char *subject, size_t len)
+{
+    size_t       i;
+    request_t   *r = data;
+    kong_str_t   p;
+
+    p = kong_segment_str(r->seg, r->seg->regexes[index].pattern);
+
+    if (strcmp(p.data, "on.") == 0) {
+        return (len >= 3 && memcmp(subject, "on", 2) == 0) ? 3 : -1;
+    }
+
+    if (strcmp(p.data, "/a[0-9]+") == 0) {
+        for (i = 2; i < len && subject[i] >= '0' && subject[i] <= '9'; i++) {
+            /* void */
+        }
+
+        return (len > 2 && memcmp(subject, "/a", 2) == 0 && i > 2)
+               ? (int) i : -1;
+    }
+
+    if (strcmp(p.data, "/b/(c|d)") == 0) {
+        return (len >= 4 && memcmp(subject, "/b/", 3) == 0
+                && (subject[3] == 'c' || subject[3] == 'd')) ? 4 : -1;
+    }
+
+    return (len >= p.len && memcmp(subject, p.data, p.len) == 0)
+           ? (int) p.len : -1;
+}
+
+
+static void
+str(kong_str_t *s, const char *text)
+{
+    s->data = text;
+    s->len = strlen(text);
+}
+
+
+static void
+same_str(const kong_segment_t *one, uint32_t a, const kong_segment_t *two,
+    uint32_t b)
+{
+    kong_str_t  s, t;
+
+    s = kong_segment_str(one, a);
+    t = kong_segment_str(two, b);
+
+    assert_int_equal(s.len, t.len);
+    assert_true((s.data == NULL) == (t.data == NULL));
+
+    if (s.len != 0) {
+        assert_memory_equal(s.data, t.data, s.len);
+    }
+}
+
+
+static void
+same_value(const kong_segment_t *one, const kong_value_t *a,
+    const kong_segment_t *two, const kong_value_t *b)
+{
+    uint32_t             i, n;
+    const kong_value_t  *x, *y;
+
+    assert_int_equal(a->kind, b->kind);
+
+    switch (a->kind) {
+
+    case KONG_VALUE_STRING:
+        same_str(one, a->u.ref, two, b->u.ref);
+        break;
+
+    case KONG_VALUE_NUMBER:
+        assert_true(a->u.number == b->u.number);
+        break;
+
+    case KONG_VALUE_ARRAY:
+    case KONG_VALUE_OBJECT:
+        assert_int_equal(a->n, b->n);
+        n = (a->kind == KONG_VALUE_OBJECT) ? 2 * a->n : a->n;
+        x = kong_value_items(one, a);
+        y = kong_value_items(two, b);
+
+        for (i = 0; i < n; i++) {
+            same_value(one, &x[i], two, &y[i]);
+        }
+        break;
+
+    default:
+        assert_int_equal(a->n, b->n);
+        break;
+    }
+}
+
+
+static void
+same_consumer(const kong_segment_t *one, uint32_t a,
+    const kong_segment_t *two, uint32_t b)
+{
+    const kong_consumer_t  *c, *d;
+
+    assert_true((a >= KONG_MISSING) == (b >= KONG_MISSING));
+
+    if (a >= KONG_MISSING) {
+        assert_int_equal(a, b);
+        return;
+    }
+
+    c = kong_consumer(one, a);
+    d = kong_consumer(two, b);
+
+    assert_memory_equal(c->id, d->id, 16);
+    same_str(one, c->username, two, d->username);
+    same_str(one, c->custom_id, two, d->custom_id);
+    assert_int_equal(c->groups == KONG_NONE, d->groups == KONG_NONE);
+
+    if (c->groups != KONG_NONE) {
+        same_value(one, kong_value(one, c->groups), two,
+                   kong_value(two, d->groups));
+    }
+}
+
+
+static void
+same_service(const kong_segment_t *one, uint32_t a,
+    const kong_segment_t *two, uint32_t b)
+{
+    kong_service_t  s, t;
+
+    assert_int_equal(a == KONG_NONE, b == KONG_NONE);
+
+    if (a == KONG_NONE) {
+        return;
+    }
+
+    s = one->services[a];
+    t = two->services[b];
+
+    same_str(one, s.name, two, t.name);
+    same_str(one, s.host, two, t.host);
+    same_str(one, s.host_header, two, t.host_header);
+    same_str(one, s.path, two, t.path);
+
+    s.name = s.host = s.host_header = s.path = 0;
+    t.name = t.host = t.host_header = t.path = 0;
+    assert_memory_equal(&s, &t, sizeof(s));
+}
+
+
+/* the instances that run for this consumer, in their order */
+static unsigned
+run(const kong_segment_t *seg, uint32_t route, uint32_t consumer,
+    uint32_t *list)
+{
+    uint32_t             i, k, service;
+    unsigned             n;
+    const kong_slot_t   *slot;
+    const kong_chain_t  *chain;
+
+    chain = (route == KONG_NONE) ? kong_chain(seg, KONG_NONE)
+                                 : kong_chain(seg, seg->routes[route].plugins);
+    service = (route == KONG_NONE) ? KONG_NONE : seg->routes[route].service;
+
+    if (chain == NULL) {
+        return 0;
+    }
+
+    slot = (const kong_slot_t *) (const void *) (chain + 1);
+
+    for (i = 0, n = 0; i < chain->n; i++) {
+        k = kong_slot_plugin(seg, &slot[i], route, service, consumer);
+
+        if (k != KONG_NONE) {
+            list[n++] = k;
+        }
+    }
+
+    return n;
+}
+
+
+static void
+same_chain(const kong_segment_t *one, uint32_t a, uint32_t c,
+    const kong_segment_t *two, uint32_t b, uint32_t d)
+{
+    unsigned              i, n;
+    uint32_t              x[64], y[64];
+    const kong_plugin_t  *p, *q;
+
+    n = run(one, a, c, x);
+    assert_int_equal(n, run(two, b, d, y));
+
+    for (i = 0; i < n; i++) {
+        p = kong_plugin(one, x[i]);
+        q = kong_plugin(two, y[i]);
+
+        assert_memory_equal(p->id, q->id, 48);
+        assert_true(p->hash == q->hash);
+        same_str(one, kong_plugin_type(one, p->type)->name,
+                 two, kong_plugin_type(two, q->type)->name);
+        same_value(one, kong_value(one, p->config),
+                   two, kong_value(two, q->config));
+        same_consumer(one, p->consumer, two, q->consumer);
+        same_consumer(one, p->anonymous, two, q->anonymous);
+    }
+}
+
+
+static uint32_t
+find(const kong_segment_t *seg, kong_section_id_t id, size_t size,
+    const value_t *row)
+{
+    uint32_t        i, found;
+    uint8_t         uuid[16];
+    const uint8_t  *p;
+    const value_t  *text;
+
+    text = value_get(row, "id");
+    assert_int_equal(kong_uuid_parse(text->u.string, text->len, uuid), 0);
+    p = kong_segment_section(seg, id);
+    found = KONG_NONE;
+
+    for (i = 0; i < seg->sections[id].n; i++) {
+        if (memcmp(p + i * size, uuid, 16) == 0) {
+            assert_int_equal(found, KONG_NONE);
+            found = i;
+        }
+    }
+
+    return found;
+}
+
+
+static void
+same_routes(const config_t *c, const kong_segment_t *one,
+    const kong_segment_t *two)
+{
+    size_t               i, k;
+    uint32_t             a, b, x, y;
+    kong_route_t         r, s;
+    config_table_t      *t, *consumers;
+
+    t = config_table(c, "routes");
+    consumers = config_table(c, "consumers");
+
+    for (i = 0; i <= t->n; i++) {
+
+        /* the last round is for requests without a route */
+
+        a = (i == t->n) ? KONG_NONE
+            : find(one, KONG_SECTION_ROUTES, sizeof(r), t->rows[i]);
+        b = (i == t->n) ? KONG_NONE
+            : find(two, KONG_SECTION_ROUTES, sizeof(r), t->rows[i]);
+        assert_int_equal(a == KONG_NONE, b == KONG_NONE);
+
+        if (a == KONG_NONE && i != t->n) {
+            continue;
+        }
+
+        if (i != t->n) {
+            r = one->routes[a];
+            s = two->routes[b];
+            same_str(one, r.name, two, s.name);
+            same_service(one, r.service, two, s.service);
+            assert_int_equal(r.redirect, s.redirect);
+            assert_int_equal(r.protocols, s.protocols);
+            assert_int_equal(r.flags, s.flags);
+        }
+
+        same_chain(one, a, KONG_NONE, two, b, KONG_NONE);
+
+        for (k = 0; k < consumers->n; k++) {
+            x = find(one, KONG_SECTION_CONSUMERS, sizeof(kong_consumer_t),
+                     consumers->rows[k]);
+            y = find(two, KONG_SECTION_CONSUMERS, sizeof(kong_consumer_t),
+                     consumers->rows[k]);
+            same_consumer(one, x, two, y);
+            same_chain(one, a, x, two, b, y);
+        }
+    }
+}
+
+
+static void
+same_credentials(const config_t *c, const kong_segment_t *one,
+    const kong_segment_t *two)
+{
+    size_t           i, k;
+    config_table_t  *t;
+    const value_t   *key;
+
+    const kong_credential_t  *a, *b;
+
+    static const struct {
+        const char              *entity;
+        const char              *key;
+        kong_credential_kind_t   kind;
+    } kinds[] = {
+        { "keyauth_credentials", "key", KONG_CREDENTIAL_KEY_AUTH },
+        { "jwt_secrets", "key", KONG_CREDENTIAL_JWT },
+        { "basicauth_credentials", "username", KONG_CREDENTIAL_BASIC_AUTH }
+    };
+
+    for (k = 0; k < N(kinds); k++) {
+        t = config_table(c, kinds[k].entity);
+
+        for (i = 0; i < t->n; i++) {
+            key = value_get(t->rows[i], kinds[k].key);
+            a = kong_credential(one, kinds[k].kind, key->u.string, key->len);
+            b = kong_credential(two, kinds[k].kind, key->u.string, key->len);
+
+            assert_non_null(a);
+            assert_non_null(b);
+            assert_memory_equal(a->id, b->id, 16);
+            assert_true(a->expires == b->expires);
+            same_str(one, a->secret, two, b->secret);
+            same_consumer(one, a->consumer, two, b->consumer);
+            assert_int_equal(a->extra == KONG_NONE, b->extra == KONG_NONE);
+        }
+    }
+}
+
+
+/* keys that are no more, or never were */
+static void
+no_credentials(const kong_segment_t *one, const kong_segment_t *two,
+    const doc_t *d)
+{
+    char      key[32];
+    unsigned  i, n;
+
+    for (i = 0; i < 200; i++) {
+        n = (unsigned) snprintf(key, sizeof(key), "k%u-%u-%u",
+                                (unsigned) rand() % (d->next + 1),
+                                (unsigned) rand() % 2,
+                                (unsigned) rand() % 20);
+        assert_int_equal(kong_credential(one, KONG_CREDENTIAL_KEY_AUTH, key,
+                                         n) == NULL,
+                         kong_credential(two, KONG_CREDENTIAL_KEY_AUTH, key,
+                                         n) == NULL);
+    }
+}
+
+
+static void
+same_matches(const kong_segment_t *one, const kong_segment_t *two)
+{
+    int                i, a, b;
+    char               path[64];
+    request_t          r;
+    kong_match_t       m, n;
+    kong_match_req_t   req;
+
+    static const char *const  tails[] = {
+        "", "/", "c", "/d", "1", "12/x", "bc", "xyz", "d/e"
+    };
+
+    static const char *const  asked[] = {
+        "a.test", "b.test", "c.test", "x.test", "x.b.test", "x.y", "d.test",
+        "e.test", "g.test", "other.example", ""
+    };
+
+    static const char *const  methods[] = { "GET", "POST", "BREW", "PUT" };
+
+    static const char *const  kinds[] = {
+        NULL, "one", "two", "four", "on1", "none"
+    };
+
+    for (i = 0; i < REQUESTS; i++) {
+        memset(&req, 0, sizeof(req));
+        (void) snprintf(path, sizeof(path), "%s%s",
+                        paths[(unsigned) rand() % N(paths)],
+                        tails[(unsigned) rand() % N(tails)]);
+        str(&req.path, path[0] == '~' ? path + 1 : path);
+        str(&req.host, asked[(unsigned) rand() % N(asked)]);
+        str(&req.method, methods[(unsigned) rand() % N(methods)]);
+        str(&req.sni, rand() % 2 ? "a.test" : "");
+        req.port = rand() % 2 ? 8000 : 80;
+        req.https = (unsigned) rand() & 1;
+        req.header = header;
+        req.regex = regex;
+        req.data = &r;
+        r.kind = kinds[(unsigned) rand() % N(kinds)];
+
+        r.seg = one;
+        a = kong_match(one, &req, &m);
+        r.seg = two;
+        b = kong_match(two, &req, &n);
+
+        assert_int_equal(a, b);
+        matched += (unsigned) a;
+
+        if (a) {
+            assert_memory_equal(one->routes[m.route].id,
+                                two->routes[n.route].id, 16);
+            assert_int_equal(m.path_len, n.path_len);
+            assert_int_equal(m.has_path, n.has_path);
+            assert_int_equal(m.regex == KONG_NONE, n.regex == KONG_NONE);
+
+            if (m.regex != KONG_NONE) {
+                same_str(one, one->regexes[m.regex].pattern, two,
+                         two->regexes[n.regex].pattern);
+            }
+        }
+    }
+}
+
+
+static void
+same(const config_t *c, const doc_t *d, const segment_buf_t *x,
+    const segment_buf_t *y)
+{
+    kong_segment_t  one, two;
+
+    assert_int_equal(kong_segment_open(&one, x->data, x->size,
+                                       KONG_SEGMENT_CONFIG,
+                                       KONG_SEGMENT_VERIFY), 0);
+    assert_int_equal(kong_segment_open(&two, y->data, y->size,
+                                       KONG_SEGMENT_CONFIG,
+                                       KONG_SEGMENT_VERIFY), 0);
+
+    assert_int_equal(one.header->generation, two.header->generation);
+    assert_int_equal(one.header->n_routes, two.header->n_routes);
+    assert_int_equal(one.header->n_services, two.header->n_services);
+    assert_int_equal(one.header->n_consumers, two.header->n_consumers);
+    assert_int_equal(one.header->flags, two.header->flags);
+    assert_memory_equal(one.header->source_hash, two.header->source_hash,
+                        32);
+
+    same_routes(c, &one, &two);
+    same_credentials(c, &one, &two);
+    no_credentials(&one, &two, d);
+    same_matches(&one, &two);
+}
+
+
+static config_t *
+load(arena_t *a, const text_t *t, const config_t *before)
+{
+    char                  *text;
+    arena_t               *origin;
+    config_t              *c;
+    declarative_errors_t   errors;
+
+    origin = arena_new();
+    text = arena_strndup(origin, t->text, t->len);
+
+    c = declarative_load_kept(a, origin, text, t->len, DECLARATIVE_JSON,
+                              before, &opts, &errors);
+
+    if (c == NULL || c->origin == NULL) {
+        arena_free(origin);
+    }
+
+    return c;
+}
+
+
+/* 0 when the text is bad; then nothing has changed */
+static int
+step(const text_t *t, const doc_t *d, config_t **config,
+    compile_state_t **state, kind_t kind)
+{
+    int                rc;
+    arena_t           *a;
+    config_t          *c;
+    const char        *err;
+    segment_buf_t      one, two;
+    compile_opts_t     co;
+    compile_state_t   *next;
+
+    a = arena_new();
+    c = load(a, t, *config);
+
+    if (c == NULL) {
+        arena_free(a);
+        return 0;
+    }
+
+    memset(&co, 0, sizeof(co));
+    co.generation = ++steps;
+    memset(c->hash, 'a' + (char) (steps % 26), 32);
+
+    rc = compile_config(a, c, &co, &two, &err);
+    next = NULL;
+    co.before = *config;
+    co.before_state = *state;
+    co.state = &next;
+    assert_int_equal(compile_config(a, c, &co, &one, &err), rc);
+
+    if (rc != 0) {
+        config_free(c);
+        arena_free(a);
+        return 0;
+    }
+
+    assert_non_null(next);
+    edits[kind]++;
+
+    if (compile_changed(next)) {
+        patched++;
+        short_ways[kind]++;
+    }
+
+    same(c, d, &one, &two);
+
+    segment_buf_release(&one);
+    segment_buf_release(&two);
+    compile_state_free(*state);
+    config_free(*config);
+    arena_free(a);
+
+    *state = next;
+    *config = c;
+
+    return 1;
+}
+
+
+static void
+test_edits(void **state)
+{
+    int               i, k, n;
+    doc_t             d, undo;
+    kind_t            kind;
+    text_t            t;
+    config_t         *c;
+    compile_state_t  *s;
+
+    (void) state;
+
+    memset(&t, 0, sizeof(t));
+
+    for (i = 0; i < ROUNDS; i++) {
+        c = NULL;
+        s = NULL;
+
+        do {
+            make(&d);
+            print(&t, &d);
+        } while (!step(&t, &d, &c, &s, KINDS - 1));
+
+        for (k = 0; k < CHAIN; k++) {
+            undo = d;
+            kind = edit(&d);
+
+            for (n = rand() % 3; n > 0; n--) {
+                kind = edit(&d);
+            }
+
+            print(&t, &d);
+
+            if (!step(&t, &d, &c, &s, kind)) {
+                d = undo;
+            }
+        }
+
+        compile_state_free(s);
+        config_free(c);
+    }
+
+    printf("# %u steps, %u short, %u requests matched\n", steps, patched,
+           matched);
+
+    for (k = 0; k < KINDS; k++) {
+        printf("# kind %d: %u of %u\n", k, short_ways[k], edits[k]);
+    }
+
+    free(t.text);
+    assert_true(patched > steps / 4);
+}
+
+
+/* another seed as the argument */
+int
+main(int argc, char **argv)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_edits)
+    };
+
+    srand(argc > 1 ? (unsigned) atoi(argv[1]) : 4711);
+    opts.router_flavor = "traditional_compatible";
+
+    return cmocka_run_group_tests_name("compile_change", tests, NULL, NULL);
+}
