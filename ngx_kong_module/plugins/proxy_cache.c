@@ -10,7 +10,13 @@
 #include "proxy_cache.h"
 
 
+/* times in the zone have 32 bits */
+#define PROXY_CACHE_TTL_MAX  0x3fffffff
+
+
 static void *proxy_cache_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool);
+static time_t proxy_cache_seconds(ngx_kong_instance_t *in, const char *name,
+    double missing);
 static ngx_int_t proxy_cache_prepare_lists(ngx_kong_instance_t *in,
     ngx_pool_t *pool, proxy_cache_conf_t *conf);
 static ngx_int_t proxy_cache_access(ngx_http_request_t *r,
@@ -68,9 +74,8 @@ proxy_cache_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool)
         return NULL;
     }
 
-    conf->ttl = (time_t) ngx_kong_conf_num(in, "cache_ttl", 300);
-    conf->storage_ttl = (time_t) ngx_kong_conf_num(in, "storage_ttl", 0);
-    conf->storage_ttl = ngx_max(conf->storage_ttl, 0);
+    conf->ttl = proxy_cache_seconds(in, "cache_ttl", 300);
+    conf->storage_ttl = proxy_cache_seconds(in, "storage_ttl", 0);
     conf->cache_control = ngx_kong_conf_flag(in, "cache_control");
     conf->ignore_case = ngx_kong_conf_flag(in, "ignore_uri_case");
     conf->show_age = ngx_kong_conf_flag(in, "response_headers.age");
@@ -79,6 +84,21 @@ proxy_cache_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool)
     conf->show_key = ngx_kong_conf_flag(in, "response_headers.X-Cache-Key");
 
     return proxy_cache_prepare_lists(in, pool, conf) == NGX_OK ? conf : NULL;
+}
+
+
+static time_t
+proxy_cache_seconds(ngx_kong_instance_t *in, const char *name, double missing)
+{
+    double  n;
+
+    n = ngx_kong_conf_num(in, name, missing);
+
+    if (!(n > 0)) {
+        return 0;
+    }
+
+    return (time_t) ngx_min(n, PROXY_CACHE_TTL_MAX);
 }
 
 

@@ -7,7 +7,8 @@
  * A first pass over the client's headers adds up an upper bound of the length
  * and finds Connection; the second one copies.  Hop-by-hop headers are left
  * out, and so is what the client names in Connection, but never a header that
- * frames the message or that we set: those are told apart before.
+ * frames the message or that we set: those are told apart before.  Who the
+ * consumer is says the gateway alone: a client's word for it is left out.
  */
 
 #include "ngx_http_kong_head.h"
@@ -26,6 +27,7 @@ static u_char *ngx_http_kong_head_line(ngx_http_kong_head_t *head, u_char *p);
 static u_char *ngx_http_kong_head_copy(ngx_http_kong_head_t *head, u_char *p);
 static ngx_uint_t ngx_http_kong_head_special(ngx_http_kong_head_t *head,
     ngx_table_elt_t *h);
+static ngx_uint_t ngx_http_kong_head_identity(ngx_table_elt_t *h);
 static ngx_uint_t ngx_http_kong_head_named(ngx_http_kong_head_t *head,
     ngx_table_elt_t *h);
 static ngx_uint_t ngx_http_kong_head_token(ngx_str_t *list, u_char *name,
@@ -469,7 +471,8 @@ ngx_http_kong_head_special(ngx_http_kong_head_t *head, ngx_table_elt_t *h)
     switch (action) {
 
     case ngx_http_kong_pass:
-        return 0;
+        return h->hash != NGX_KONG_HEADER_OURS
+               && ngx_http_kong_head_identity(h);
 
     case ngx_http_kong_drop:
         return 1;
@@ -515,6 +518,36 @@ ngx_http_kong_head_special(ngx_http_kong_head_t *head, ngx_table_elt_t *h)
     }
 
     return 1;
+}
+
+
+/* an upstream believes these, whichever way a request came */
+
+static ngx_uint_t
+ngx_http_kong_head_identity(ngx_table_elt_t *h)
+{
+    ngx_str_t  *name;
+
+    static ngx_str_t  names[] = {
+        ngx_string("x-consumer-"),
+        ngx_string("x-credential-"),
+        ngx_string("x-anonymous-consumer"),
+        ngx_null_string
+    };
+
+    if (h->key.len < sizeof("x-consumer-") - 1 || h->lowcase_key[0] != 'x') {
+        return 0;
+    }
+
+    for (name = names; name->len != 0; name++) {
+        if (h->key.len >= name->len
+            && ngx_memcmp(h->lowcase_key, name->data, name->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

@@ -68,6 +68,22 @@ $a = $node->get('/plain', headers => [
     (map { [ "X-Drop-$_" => 1 ] } 1 .. 7) ]);
 is($a->up("x-drop-$_"), undef, "Connection header $_ of many") for 1 .. 7;
 
+# --- who somebody is says the gateway, also where it does not ask
+
+my @who = map { [ $_ => 'root' ] } qw(X-Consumer-ID X-Consumer-Username
+    X-Consumer-Custom-ID X-Consumer-Groups X-Consumer-Anything
+    X-Credential-Identifier X-Anonymous-Consumer);
+
+$a = $node->get('/plain', headers => [ @who, [ 'X-Consumer' => 1 ],
+                                       [ 'X-Credentials' => 1 ] ]);
+is($a->up($_->[0]), undef, "$_->[0] of a client") for @who;
+is($a->up('x-consumer'), 1, 'what only looks like it passes');
+is($a->up('x-credentials'), 1, 'so does this');
+
+$a = $node->get('/who', headers => [ @who, [ apikey => 'secret' ] ]);
+is($a->up('x-consumer-username'), 'ann', 'with a plugin: its own');
+is($a->up('x-consumer-groups'), undef, 'and nothing else');
+
 # --- line ends
 
 $a = $node->get('/who?a=1%0d%0aX-Evil:%201');

@@ -42,6 +42,7 @@ my $node = node_start(workers => 2, env => {
             cached('plain', {}),
             cached('ttl', { cache_ttl => 1 }),
             cached('kept', { cache_ttl => 1, storage_ttl => 60 }),
+            cached('long', { cache_ttl => 4_000_000_000 }),
             cached('cc', { cache_control => $true, storage_ttl => 60 }),
             cached('query', { vary_query_params => ['a'] }),
             cached('vary', { vary_headers => ['X-Lang'] }),
@@ -287,6 +288,9 @@ is(state('/plain'), 'Miss', 'gone, indeed');
 is($node->admin('/proxy-cache')->status, 405, 'no list');
 is($node->admin('/proxy-cache', method => 'DELETE')->status, 204, 'flush');
 is(state('/plain'), 'Miss', 'everything is gone');
+
+is(state('/long'), 'Miss', 'a ttl of more than a century');
+is(state('/long'), 'Hit', 'is one');
 
 # --- more answers than memory: the oldest go, nothing fails
 
