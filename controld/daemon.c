@@ -212,6 +212,7 @@ daemon_open_admin(daemon_t *d, const char **err)
     host.post = daemon_post;
     host.served = daemon_served;
     host.holds = daemon_holds;
+    host.control = d->control;
     host.data = d;
 
     d->admin = admin_new(d->base, conf_path(d->conf, "sockets/admin.sock"),

@@ -25,6 +25,8 @@ typedef enum {
 typedef void (*admin_posted_pt)(void *data, posted_t rc, load_t *load,
     const char *err);
 
+struct control_s;
+
 typedef struct {
     const conf_t   *(*conf)(void *data);
     /* what is served, with a reference less than the caller may need */
@@ -40,6 +42,7 @@ typedef struct {
     /* the generation that is the first to have that change, served or to
      * come; 0: that is not known yet */
     uint32_t        (*holds)(void *data, int64_t version);
+    struct control_s *control;       /* to nginx; NULL: there is none */
     void             *data;
 } admin_host_t;
 

@@ -62,6 +62,8 @@ crud_handle(admin_request_t *r, dao_t *d)
         break;
     }
 
+    r->parent = parent;
+
     switch (route->kind) {
 
     case ROUTER_CHILDREN:

@@ -86,6 +86,8 @@ entities_handle(admin_request_t *r)
         return;
     }
 
+    r->parent = parent;
+
     switch (route->kind) {
 
     case ROUTER_CHILDREN:

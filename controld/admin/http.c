@@ -578,6 +578,10 @@ admin_start(admin_request_t *r)
         return;
     }
 
+    if (r->route->then != NULL) {
+        r->method = ADMIN_GET;
+    }
+
     if (r->settings->used && r->route->database != NULL) {
         admin_database(r, r->route->database);
         return;
@@ -591,8 +595,21 @@ admin_start(admin_request_t *r)
     r->route->handler(r);
 
     if (!r->suspended) {
-        admin_reply(r);
+        admin_done(r);
     }
+}
+
+
+void
+admin_done(admin_request_t *r)
+{
+    if (r->held != NULL && r->req != NULL) {
+        r->suspended = 1;
+        r->route->then(r);
+        return;
+    }
+
+    admin_reply(r);
 }
 
 
@@ -621,5 +638,5 @@ admin_run(void *data)
 static void
 admin_ran(void *data)
 {
-    admin_reply(data);
+    admin_done(data);
 }

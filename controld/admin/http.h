@@ -65,6 +65,8 @@ struct admin_request_s {
     admin_database_pt      asker;        /* that its thread runs */
     struct event          *timer;        /* of the answer */
     const char            *plugin;       /* whose config a form has */
+    const value_t         *parent;       /* of a nested path, when found */
+    value_t               *held;         /* for the route's then() */
     const char            *actor;        /* who asks, for the audit log */
     char                   before[17];   /* hashes of what was written */
     char                   after[17];
@@ -105,6 +107,10 @@ void admin_empty(admin_request_t *r, int status);
 void admin_database(admin_request_t *r, admin_database_pt handler);
 /* runs the handler in the offload thread; the answer is sent after it */
 void admin_offload(admin_request_t *r, admin_handler_pt handler);
+/* the log's line of a write */
+void admin_audit(admin_request_t *r);
+/* the handler has run: its answer is sent, or completed and then sent */
+void admin_done(admin_request_t *r);
 /* sends what a suspended handler has filled in and ends the request */
 void admin_reply(admin_request_t *r);
 

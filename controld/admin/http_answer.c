@@ -26,6 +26,13 @@ admin_json(admin_request_t *r, int status, const value_t *body)
 {
     size_t  at;
 
+    if (status == 200 && r->held == NULL && r->route != NULL
+        && r->route->then != NULL)
+    {
+        r->held = value_clone(r->arena, body);
+        return;
+    }
+
     r->status = status;
     r->type = ADMIN_JSON;
     r->out = json_print(r->arena, body, &r->out_len);

@@ -16,7 +16,6 @@
 
 static void admin_query(void *data, database_link_t *link);
 static void admin_queried(void *data);
-static void admin_audit(admin_request_t *r);
 static void admin_late(evutil_socket_t fd, short what, void *data);
 
 
@@ -93,12 +92,12 @@ admin_queried(void *data)
         }
     }
 
-    admin_reply(r);
+    admin_done(r);
 }
 
 
 /* who, what, and hashes of how it was and is */
-static void
+void
 admin_audit(admin_request_t *r)
 {
     static const char *const  names[] = {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "router.h"
+#include "health.h"
 
 
 typedef struct {
@@ -34,6 +34,11 @@ static int router_by_pattern(const void *one, const void *two);
 
 #define ROUTER_COLLECTION  (ADMIN_GET|ADMIN_POST)
 #define ROUTER_ENTITY      (ADMIN_GET|ADMIN_PUT|ADMIN_PATCH|ADMIN_DELETE)
+
+#define ROUTER_HEALTH(end)                                                   \
+    { .pattern = "/upstreams/{upstreams}/targets/{targets}/" end,            \
+      .methods = ADMIN_PUT, .handler = entities_handle,                      \
+      .database = crud_handle, .kind = ROUTER_CHILD, .then = health_set }
 
 static const admin_route_t  router_fixed[] = {
     { .pattern = "/", .methods = ADMIN_GET, .handler = node_root },
@@ -87,6 +92,13 @@ static const admin_route_t  router_fixed[] = {
     { .pattern = "/tags/{tags}", .methods = ADMIN_GET,
       .handler = entities_tags, .database = crud_tags },
     { .pattern = "/timers", .methods = ADMIN_GET, .handler = debug_timers },
+    { .pattern = "/upstreams/{upstreams}/health", .methods = ADMIN_GET,
+      .handler = entities_handle, .database = crud_handle,
+      .kind = ROUTER_CHILDREN, .then = health_show },
+    ROUTER_HEALTH("healthy"),
+    ROUTER_HEALTH("unhealthy"),
+    ROUTER_HEALTH("{address}/healthy"),
+    ROUTER_HEALTH("{address}/unhealthy"),
     { .pattern = "/upstreams/{upstreams}/targets/all", .methods = ADMIN_GET,
       .handler = entities_handle, .database = crud_handle,
       .kind = ROUTER_CHILDREN },
@@ -114,7 +126,7 @@ router_new(void)
     for (i = 0; router_fixed[i].pattern != NULL; i++) {
         route = router_fixed[i];
 
-        if (route.kind == ROUTER_CHILDREN) {
+        if (route.kind != ROUTER_OTHER) {
             route.schema = schema_find("targets");
             route.parent = schema_find("upstreams");
             route.foreign = schema_field(route.schema, "upstream");

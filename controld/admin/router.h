@@ -27,6 +27,8 @@ struct admin_route_s {
     unsigned          methods;   /* without HEAD and OPTIONS */
     admin_handler_pt  handler;   /* NULL: in the database mode only */
     admin_database_pt database;  /* instead, in the database mode */
+    admin_handler_pt  then;      /* in the loop: completes the good answer of
+                                    a GET of the same kind, r->held */
     unsigned          flags;
 
     router_kind_t     kind;

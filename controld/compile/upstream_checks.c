@@ -10,7 +10,6 @@
 #include "upstream_checks.h"
 
 
-static unsigned checks_on(const value_t *v);
 static void checks_read(const value_t *v, kong_checks_t *out);
 static uint8_t checks_count(const value_t *v, const char *path);
 static void checks_statuses(const value_t *list, kong_statuses_t *out);
@@ -62,8 +61,7 @@ checks_add(checks_t *c, const value_t *v)
 }
 
 
-/* Kong's condition */
-static unsigned
+unsigned
 checks_on(const value_t *v)
 {
     size_t  i;

@@ -23,6 +23,8 @@ typedef struct {
 void checks_init(checks_t *c, arena_t *a, size_t n);
 /* the index of the record, KONG_NONE when the checks are off */
 uint32_t checks_add(checks_t *c, const value_t *healthchecks);
+/* Kong's condition */
+unsigned checks_on(const value_t *healthchecks);
 void checks_write(checks_t *c, writer_t *w);
 
 #endif

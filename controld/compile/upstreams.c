@@ -64,8 +64,6 @@ static void upstreams_from_name(arena_t *a, upstream_address_t *out,
     const upstream_target_t *t);
 static const char *upstreams_host(arena_t *a, const upstream_t *u,
     const upstream_target_t *t, kong_address_t *address);
-static uint64_t upstreams_id(const upstream_t *u, const char *host,
-    const kong_address_t *address);
 static void upstreams_balancer(const upstream_t *u, writer_t *w,
     bytes_t *tables, kong_balancer_t *b);
 static void upstreams_hash(const upstream_t *u, writer_t *w,
@@ -295,7 +293,8 @@ upstreams_target(arena_t *a, upstream_t *u, const upstream_target_t *t)
 
     for (i = 0; i < n && u->n < RING_ADDRESSES; i++) {
 
-        list[i].address.id = upstreams_id(u, t->host.host, &list[i].address);
+        list[i].address.id = upstreams_address_id(u->key, t->host.host,
+                                                  &list[i].address);
 
         u->addresses[u->n] = list[i].address;
         u->hosts[u->n] = upstreams_host(a, u, t, &u->addresses[u->n]);
@@ -401,15 +400,14 @@ upstreams_host(arena_t *a, const upstream_t *u, const upstream_target_t *t,
 }
 
 
-/* the same address under the same name in every generation */
-static uint64_t
-upstreams_id(const upstream_t *u, const char *host,
+uint64_t
+upstreams_address_id(uint64_t key, const char *host,
     const kong_address_t *address)
 {
     uint8_t   text[16 + 2 + 1];
     uint64_t  seed;
 
-    seed = XXH3_64bits_withSeed(host, strlen(host), u->key);
+    seed = XXH3_64bits_withSeed(host, strlen(host), key);
 
     memcpy(text, address->addr, 16);
     memcpy(text + 16, &address->port, 2);

@@ -10,7 +10,7 @@
 #include "control.h"
 
 
-#define CONTROL_BODY_MAX  65536
+#define CONTROL_BODY_MAX  (16 * 1024 * 1024)
 
 
 typedef struct control_request_s  control_request_t;
