@@ -25,6 +25,8 @@ static int certificates_removing(admin_request_t *r, dao_t *d,
 static int certificates_show(admin_request_t *r, dao_t *d, value_t *rows);
 static int ca_certificates_removing(admin_request_t *r, dao_t *d,
     const value_t *row);
+static int ca_certificates_used(dao_t *d, const schema_t *s,
+    const char *where, const char *id);
 static int targets_find(admin_request_t *r, dao_t *d, const admin_str_t *key,
     const value_t *parent, value_t **row);
 static int acls_find(admin_request_t *r, dao_t *d, const admin_str_t *key,
@@ -327,26 +329,56 @@ certificates_show(admin_request_t *r, dao_t *d, value_t *rows)
 }
 
 
-/* services hold them in a list, which no foreign key guards */
+/* whatever holds them in a list, which no foreign key guards */
 static int
 ca_certificates_removing(admin_request_t *r, dao_t *d, const value_t *row)
+{
+    int          i, rc;
+    const char  *id;
+
+    (void) r;
+
+    id = value_cstr(value_get(row, "id"));
+
+    for (i = 0; schema_entities[i] != NULL; i++) {
+        if (schema_field(schema_entities[i], "ca_certificates") == NULL) {
+            continue;
+        }
+
+        rc = ca_certificates_used(d, schema_entities[i],
+                                  "ca_certificates @> ARRAY[$1::uuid]", id);
+        if (rc != DAO_OK) {
+            return rc;
+        }
+    }
+
+    return ca_certificates_used(d, schema_find("plugins"),
+                                "config->'ca_certificates' @> "
+                                "to_jsonb($1::text)", id);
+}
+
+
+static int
+ca_certificates_used(dao_t *d, const schema_t *s, const char *where,
+    const char *id)
 {
     pg_arg_t     arg;
     PGresult    *res;
     const char  *text;
 
-    arg.type = PG_TYPE_UUID;
-    arg.text = value_cstr(value_get(row, "id"));
-    res = dao_query(d, NULL, "SELECT id::text FROM services "
-                    "WHERE ca_certificates @> ARRAY[$1] LIMIT 1", &arg, 1);
+    arg.type = PG_TYPE_TEXT;
+    arg.text = id;
+    res = dao_query(d, NULL, arena_printf(d->arena, "SELECT id::text FROM "
+                                          "\"%s\" WHERE %s LIMIT 1",
+                                          dao_table(s), where), &arg, 1);
 
     if (res == NULL) {
         return DAO_FAILED;
     }
 
     text = (PQntuples(res) == 0) ? NULL
-           : arena_printf(r->arena, "ca certificate %s is still referenced "
-                          "by services (id = %s)", arg.text,
+           : arena_printf(d->arena, "ca certificate %s is still referenced "
+                          "by %s (id = %s)", id, s->name,
                           PQgetvalue(res, 0, 0));
     PQclear(res);
 

@@ -110,7 +110,7 @@ entities_handle(admin_request_t *r)
 
     row = entities_child(r, parent, row);
 
-    if (row == NULL && !(r->method & (ADMIN_PUT|ADMIN_DELETE))) {
+    if (row == NULL && r->method != ADMIN_PUT) {
         admin_message(r, 404, "Not found");
         return;
     }

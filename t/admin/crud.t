@@ -263,6 +263,20 @@ my $t = check('trusts it', 'POST', '/services',
 check('referenced', 'DELETE', "/ca_certificates/$ca->{id}", undef, 400,
       { code => 19, message => "ca certificate $ca->{id} is still "
         . "referenced by services (id = $t->{id})" });
+check('no more', 'PATCH', "/services/$t->{id}",
+      { ca_certificates => undef }, 200);
+
+# a plugin that is not ours may hold one as well
+my $id = '00000000-0000-4000-8000-00000000ca01';
+$pg->query("INSERT INTO plugins (id, name, enabled, config, ws_id)
+    SELECT '$id', 'theirs', true,
+           '{\"ca_certificates\":[\"$ca->{id}\"]}'::jsonb, id
+    FROM workspaces");
+check('referenced by a plugin', 'DELETE', "/ca_certificates/$ca->{id}",
+      undef, 400, { code => 19, message => "ca certificate $ca->{id} is "
+        . "still referenced by plugins (id = $id)" });
+$pg->query("DELETE FROM plugins WHERE id = '$id'");
+check('free', 'DELETE', "/ca_certificates/$ca->{id}", undef, 204);
 
 
 # --- tags and pages
