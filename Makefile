@@ -178,6 +178,20 @@ $(B)/fuzz/fuzz_%: $(B)/fuzz/obj/t/fuzz/fuzz_%.o $(B)/fuzz/libkong.a
 	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -Wl,--as-needed \
 	    -o $@ $^ $(LIBS)
 
+# templates are the module's code: its files, a few functions in nginx's place
+FUZZ_NGINX      := /usr/share/nginx/src/src
+FUZZ_NGINX_INCS := $(patsubst %,-I$(FUZZ_NGINX)/%,core event event/modules \
+                       os/unix http http/modules http/v2) -I$(B)/nginx
+FUZZ_TEMPLATE   := $(patsubst %.c,$(B)/fuzz/obj/%.o,t/fuzz/nginx_shim.c \
+                       $(wildcard ngx_kong_module/plugins/ngx_kong_lua*.c) \
+                       ngx_kong_module/plugins/ngx_kong_template.c \
+                       ngx_kong_module/plugins/ngx_kong_fields.c)
+
+$(FUZZ_TEMPLATE) $(B)/fuzz/obj/t/fuzz/fuzz_template.o: $(MODULE)
+$(FUZZ_TEMPLATE) $(B)/fuzz/obj/t/fuzz/fuzz_template.o: \
+    FUZZ_CFLAGS += $(FUZZ_NGINX_INCS)
+$(B)/fuzz/fuzz_template: $(FUZZ_TEMPLATE)
+
 .PRECIOUS: $(B)/obj/%.o $(B)/fuzz/obj/%.o
 
 

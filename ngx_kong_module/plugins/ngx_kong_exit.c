@@ -160,8 +160,15 @@ ngx_kong_exit_send(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx)
     r->headers_out.status = e->status;
     r->headers_out.content_length_n = e->head ? e->length
                                               : (off_t) e->body.len;
-    r->headers_out.content_type = e->type;
-    r->headers_out.content_type_len = e->type.len;
+
+    if (ngx_kong_escape(r->pool, &e->type, ngx_kong_unsafe_value,
+                        &r->headers_out.content_type)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
 
     b = NULL;
 

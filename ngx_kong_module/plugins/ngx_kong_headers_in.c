@@ -100,20 +100,25 @@ ngx_kong_header_in_add(ngx_http_request_t *r, ngx_str_t *name,
 
     ngx_memzero(h, sizeof(ngx_table_elt_t));
 
-    h->key = *name;
-    h->value = *value;
+    if (ngx_kong_escape(r->pool, name, ngx_kong_unsafe_name, &h->key)
+        != NGX_OK
+        || ngx_kong_escape(r->pool, value, ngx_kong_unsafe_value, &h->value)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
-    h->lowcase_key = ngx_pnalloc(r->pool, name->len);
+    h->lowcase_key = ngx_pnalloc(r->pool, h->key.len);
     if (h->lowcase_key == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_strlow(h->lowcase_key, name->data, name->len);
+    ngx_strlow(h->lowcase_key, h->key.data, h->key.len);
 
     /* the client's Connection header has no say in it */
     h->hash = NGX_KONG_HEADER_OURS;
 
-    ngx_kong_header_in_known(r, (char *) h->lowcase_key, name->len, h);
+    ngx_kong_header_in_known(r, (char *) h->lowcase_key, h->key.len, h);
 
     return NGX_OK;
 }

@@ -68,11 +68,19 @@ ngx_int_t
 ngx_kong_header_out_add(ngx_http_request_t *r, ngx_str_t *name,
     ngx_str_t *value)
 {
+    ngx_str_t         key, text;
     ngx_table_elt_t  *h;
 
+    if (ngx_kong_escape(r->pool, name, ngx_kong_unsafe_name, &key) != NGX_OK
+        || ngx_kong_escape(r->pool, value, ngx_kong_unsafe_value, &text)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     if (ngx_kong_name_is(name->data, name->len, "content-type")) {
-        r->headers_out.content_type = *value;
-        r->headers_out.content_type_len = value->len;
+        r->headers_out.content_type = text;
+        r->headers_out.content_type_len = text.len;
         r->headers_out.content_type_lowcase = NULL;
         return NGX_OK;
     }
@@ -91,8 +99,8 @@ ngx_kong_header_out_add(ngx_http_request_t *r, ngx_str_t *name,
     ngx_memzero(h, sizeof(ngx_table_elt_t));
 
     h->hash = 1;
-    h->key = *name;
-    h->value = *value;
+    h->key = key;
+    h->value = text;
 
     ngx_kong_header_out_known(r, (char *) name->data, name->len, h);
 

@@ -107,12 +107,19 @@ ngx_kong_lua_render(ngx_kong_env_t *env, ngx_kong_lua_chunk_t *chunk,
     value->len = call.len + pieces->len;
     value->data = ngx_pnalloc(env->request->pool, value->len + 1);
 
-    if (value->data != NULL) {
-        ngx_memcpy(ngx_cpymem(value->data, call.data, call.len),
-                   pieces->data, pieces->len);
+    if (value->data == NULL) {
+        return NGX_ERROR;
     }
 
-    return value->data ? NGX_OK : NGX_ERROR;
+    if (call.len != 0) {
+        ngx_memcpy(value->data, call.data, call.len);
+    }
+
+    if (pieces->len != 0) {
+        ngx_memcpy(value->data + call.len, pieces->data, pieces->len);
+    }
+
+    return NGX_OK;
 }
 
 

@@ -161,8 +161,16 @@ ngx_int_t ngx_kong_exit_error(ngx_http_request_t *r, ngx_uint_t status,
 ngx_int_t ngx_kong_exit_send(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx);
 
 
+/* bytes of the map as %XX; *escaped is *text when there is none */
+ngx_int_t ngx_kong_escape(ngx_pool_t *pool, ngx_str_t *text,
+    const uint32_t *map, ngx_str_t *escaped);
+extern const uint32_t  ngx_kong_unsafe_value[];
+extern const uint32_t  ngx_kong_unsafe_name[];
+
+
 /* the request's headers, as the upstream and later plugins will see them.
- * `lower` is the name in lower case */
+ * `lower` is the name in lower case.  What cannot stand in a header that is
+ * added or set goes there as %XX */
 
 ngx_table_elt_t *ngx_kong_header_in(ngx_http_request_t *r, const char *lower,
     size_t len);
@@ -173,7 +181,8 @@ void ngx_kong_header_in_clear(ngx_http_request_t *r, const char *lower,
     size_t len);
 ngx_int_t ngx_kong_header_in_add(ngx_http_request_t *r, ngx_str_t *name,
     ngx_str_t *value);
-/* clear and add; name in any case, neither is copied */
+/* clear and add; name in any case.  Neither is copied unless it must be
+ * escaped */
 ngx_int_t ngx_kong_header_in_set(ngx_http_request_t *r, ngx_str_t *name,
     ngx_str_t *value);
 

@@ -290,7 +290,7 @@ rt_uri(ngx_http_request_t *r, rt_conf_t *conf, rt_state_t *state)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_kong_module);
 
-    return rt_escape(r->pool, &uri, rt_unsafe_path, &ctx->uri);
+    return ngx_kong_escape(r->pool, &uri, rt_unsafe_path, &ctx->uri);
 }
 
 

@@ -70,14 +70,10 @@ ngx_int_t rt_values(ngx_http_request_t *r, rt_list_t *list,
 /* applies one operation; returns NGX_OK or NGX_ERROR */
 ngx_int_t rt_header_list(ngx_http_request_t *r, ngx_uint_t op,
     rt_list_t *list, ngx_str_t *values);
-/* %XX for the characters of the map; without any *escaped is *text */
-ngx_int_t rt_escape(ngx_pool_t *pool, ngx_str_t *text, uint32_t *map,
-    ngx_str_t *escaped);
 
-/* a path: all but ! # $ & ' ( ) * + , / : ; = ? @ [ \ ] - _ . ~ % and
- * letters and digits; a header's value: control characters */
-extern uint32_t  rt_unsafe_path[];
-extern uint32_t  rt_unsafe_header[];
+/* all but ! # $ & ' ( ) * + , / : ; = ? @ [ \ ] - _ . ~ % and letters and
+ * digits */
+extern const uint32_t  rt_unsafe_path[];
 
 
 /* request_transformer_body.c */

@@ -14,14 +14,9 @@ static ngx_int_t rt_header_set(ngx_http_request_t *r, rt_item_t *item,
     ngx_str_t *value, ngx_uint_t add);
 
 
-uint32_t  rt_unsafe_path[] = {
+const uint32_t  rt_unsafe_path[] = {
     0xffffffff, 0x50000005, 0x40000000, 0xb8000001,
     0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff
-};
-
-uint32_t  rt_unsafe_header[] = {
-    0xfffffdff, 0x00000000, 0x00000000, 0x80000000,
-    0x00000000, 0x00000000, 0x00000000, 0x00000000
 };
 
 /* written anew for the upstream, whatever the request has */
@@ -35,54 +30,6 @@ static ngx_str_t  rt_fixed[] = {
     ngx_string("x-forwarded-proto"), ngx_string("x-real-ip"),
     ngx_null_string
 };
-
-
-ngx_int_t
-rt_escape(ngx_pool_t *pool, ngx_str_t *text, uint32_t *map,
-    ngx_str_t *escaped)
-{
-    static u_char  hex[] = "0123456789ABCDEF";
-
-    u_char     *p, ch;
-    size_t      i, n;
-    ngx_str_t   src;
-
-#define rt_is_unsafe(ch)  (map[(ch) >> 5] & (1U << ((ch) & 0x1f)))
-
-    for (i = 0, n = 0; i < text->len; i++) {
-        n += (rt_is_unsafe(text->data[i]) != 0);
-    }
-
-    if (n == 0) {
-        *escaped = *text;
-        return NGX_OK;
-    }
-
-    p = ngx_pnalloc(pool, text->len + 2 * n);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    src = *text;
-    escaped->data = p;
-
-    for (i = 0; i < src.len; i++) {
-        ch = src.data[i];
-
-        if (rt_is_unsafe(ch)) {
-            *p++ = '%';
-            *p++ = hex[ch >> 4];
-            *p++ = hex[ch & 0xf];
-
-        } else {
-            *p++ = ch;
-        }
-    }
-
-    escaped->len = p - escaped->data;
-
-    return NGX_OK;
-}
 
 
 ngx_int_t
@@ -114,7 +61,8 @@ rt_header_list(ngx_http_request_t *r, ngx_uint_t op, rt_list_t *list,
             continue;
         }
 
-        if (rt_escape(r->pool, &values[i], rt_unsafe_header, &value)
+        if (ngx_kong_escape(r->pool, &values[i], ngx_kong_unsafe_value,
+                            &value)
             != NGX_OK)
         {
             return NGX_ERROR;

@@ -315,7 +315,9 @@ rt_part_set(ngx_http_request_t *r, ngx_array_t *parts, ngx_str_t *name,
     rt_part_t  *part;
     ngx_str_t   safe;
 
-    if (rt_escape(r->pool, name, rt_unsafe_header, &safe) != NGX_OK) {
+    if (ngx_kong_escape(r->pool, name, ngx_kong_unsafe_value, &safe)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
