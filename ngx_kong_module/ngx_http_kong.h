@@ -75,6 +75,8 @@ typedef struct {
     ngx_str_t               ask;         /* socket, the same; or empty */
     ngx_array_t            *trusted;     /* ngx_cidr_t */
     ngx_array_t            *port_map;    /* ngx_http_kong_port_map_t */
+    ngx_array_t            *sockets;     /* u_char *: paths of control
+                                            sockets; NULL: none */
     ngx_str_t               templates[4];   /* by NGX_KONG_TYPE_*; own text of
                                                error_template_*, or empty */
     ngx_uint_t              error_default_type;
@@ -98,7 +100,7 @@ typedef struct {
     ngx_uint_t              proxy_method; /* reserved */
 } ngx_http_kong_loc_conf_t;
 
-/* kong_balancer, kong_keepalive: upstream/ngx_http_kong_balancer.c */
+/* of an upstream block: upstream/ngx_http_kong_balancer_conf.c */
 typedef struct ngx_http_kong_srv_conf_s {
     ngx_uint_t              size;        /* a pool; 0 = off */
     ngx_uint_t              requests;
@@ -107,6 +109,7 @@ typedef struct ngx_http_kong_srv_conf_s {
     ngx_uint_t              panic;       /* %, 0: off */
     ngx_uint_t              retry_share; /* % of the requests under way */
     ngx_uint_t              retry_min;
+    ngx_flag_t              control;     /* a server with kong_control */
 } ngx_http_kong_srv_conf_t;
 
 /* an answer that a plugin has set (plugins/ngx_kong_plugin.h) */
@@ -313,7 +316,7 @@ ngx_int_t ngx_http_kong_request_create(ngx_http_request_t *r,
     ngx_http_kong_ctx_t *ctx);
 
 
-/* upstream/ngx_http_kong_balancer.c */
+/* upstream/ngx_http_kong_balancer_conf.c */
 
 char *ngx_http_kong_balancer(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_kong_keepalive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
@@ -322,6 +325,10 @@ void *ngx_http_kong_create_srv_conf(ngx_conf_t *cf);
 /* after all init_main_conf handlers: newer nginx puts its own keepalive in
  * front of every upstream block's balancer, this takes ours back */
 ngx_int_t ngx_http_kong_balancer_init(ngx_conf_t *cf);
+
+
+/* upstream/ngx_http_kong_balancer.c */
+
 /* NGX_OK when the service has an address; else NGX_DECLINED with the answer
  * that the client gets.  For the access phase, before proxying */
 ngx_int_t ngx_http_kong_balancer_check(ngx_http_request_t *r,
@@ -345,7 +352,11 @@ ngx_int_t ngx_http_kong_health_get(ngx_http_request_t *r);
 ngx_int_t ngx_http_kong_health_post(ngx_http_request_t *r);
 /* the Admin API of proxy-cache: this node's cache */
 ngx_int_t ngx_http_kong_cache_handler(ngx_http_request_t *r);
-/* removes unix sockets that a killed nginx left behind */
-void ngx_http_kong_control_init(ngx_conf_t *cf);
+/* removes unix sockets that a killed nginx left behind; remembers those of
+ * servers with kong_control */
+ngx_int_t ngx_http_kong_control_init(ngx_conf_t *cf);
+/* once they are open: they are their owner's alone */
+void ngx_http_kong_control_close(ngx_http_kong_main_conf_t *mcf,
+    ngx_log_t *log);
 
 #endif

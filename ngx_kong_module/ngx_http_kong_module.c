@@ -339,9 +339,12 @@ ngx_http_kong_init_module(ngx_cycle_t *cycle)
 
     mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_kong_module);
 
-    if (mcf != NULL && mcf->zone != NULL && !ngx_test_config) {
-        ngx_kong_generation_start(mcf, cycle->log);
+    if (mcf == NULL || mcf->zone == NULL || ngx_test_config) {
+        return NGX_OK;
     }
+
+    ngx_http_kong_control_close(mcf, cycle->log);
+    ngx_kong_generation_start(mcf, cycle->log);
 
     return NGX_OK;
 }
@@ -399,7 +402,9 @@ ngx_http_kong_init(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    ngx_http_kong_control_init(cf);
+    if (ngx_http_kong_control_init(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     if (ngx_http_kong_body_init(cf) != NGX_OK) {
         return NGX_ERROR;
@@ -613,6 +618,7 @@ static char *
 ngx_http_kong_content(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_core_loc_conf_t   *clcf;
+    ngx_http_kong_srv_conf_t   *kscf;
     ngx_http_kong_main_conf_t  *mcf;
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_kong_module);
@@ -623,6 +629,11 @@ ngx_http_kong_content(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = (ngx_http_handler_pt) cmd->post;
+
+    if (cmd->post == ngx_http_kong_control_handler) {
+        kscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_kong_module);
+        kscf->control = 1;
+    }
 
     return NGX_CONF_OK;
 }

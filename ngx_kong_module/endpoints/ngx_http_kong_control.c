@@ -16,6 +16,8 @@ typedef struct {
 
 static void ngx_http_kong_control_unlink(ngx_log_t *log,
     struct sockaddr_un *sun);
+static ngx_int_t ngx_http_kong_control_note(ngx_conf_t *cf,
+    ngx_http_conf_addr_t *addr, struct sockaddr_un *sun);
 static ngx_int_t ngx_http_kong_control_publish(ngx_http_request_t *r);
 static ngx_int_t ngx_http_kong_control_set_state(ngx_http_request_t *r);
 static ngx_int_t ngx_http_kong_control_get_state(ngx_http_request_t *r);
@@ -42,10 +44,11 @@ static ngx_http_kong_control_route_t  ngx_http_kong_control_routes[] = {
  * behind.  A node must start again all the same: a socket that refuses
  * connections belongs to nobody and is removed.
  */
-void
+ngx_int_t
 ngx_http_kong_control_init(ngx_conf_t *cf)
 {
     ngx_uint_t                  i, j;
+    struct sockaddr_un         *sun;
     ngx_http_conf_port_t       *port;
     ngx_http_conf_addr_t       *addr;
     ngx_http_core_main_conf_t  *cmcf;
@@ -53,7 +56,7 @@ ngx_http_kong_control_init(ngx_conf_t *cf)
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
     if (cmcf->ports == NULL || ngx_test_config) {
-        return;
+        return NGX_OK;
     }
 
     port = cmcf->ports->elts;
@@ -63,10 +66,86 @@ ngx_http_kong_control_init(ngx_conf_t *cf)
         addr = port[i].addrs.elts;
 
         for (j = 0; j < port[i].addrs.nelts; j++) {
-            if (addr[j].opt.sockaddr->sa_family == AF_UNIX) {
-                ngx_http_kong_control_unlink(cf->log,
-                            (struct sockaddr_un *) addr[j].opt.sockaddr);
+            if (addr[j].opt.sockaddr->sa_family != AF_UNIX) {
+                continue;
             }
+
+            sun = (struct sockaddr_un *) addr[j].opt.sockaddr;
+            ngx_http_kong_control_unlink(cf->log, sun);
+
+            if (ngx_http_kong_control_note(cf, &addr[j], sun) != NGX_OK) {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* the address lives as long as the configuration */
+static ngx_int_t
+ngx_http_kong_control_note(ngx_conf_t *cf, ngx_http_conf_addr_t *addr,
+    struct sockaddr_un *sun)
+{
+    u_char                     **path;
+    ngx_uint_t                   i;
+    ngx_http_core_srv_conf_t   **cscf;
+    ngx_http_kong_srv_conf_t    *kscf;
+    ngx_http_kong_main_conf_t   *mcf;
+
+    cscf = addr->servers.elts;
+
+    for (i = 0; i < addr->servers.nelts; i++) {
+        kscf = cscf[i]->ctx->srv_conf[ngx_http_kong_module.ctx_index];
+
+        if (kscf->control) {
+            break;
+        }
+    }
+
+    if (i == addr->servers.nelts) {
+        return NGX_OK;
+    }
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_kong_module);
+
+    if (mcf->sockets == NULL) {
+        mcf->sockets = ngx_array_create(cf->pool, 1, sizeof(u_char *));
+        if (mcf->sockets == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    path = ngx_array_push(mcf->sockets);
+    if (path == NULL) {
+        return NGX_ERROR;
+    }
+
+    *path = (u_char *) sun->sun_path;
+
+    return NGX_OK;
+}
+
+
+/* nginx opens unix sockets to everybody; a failure here, which would end the
+ * master at a reload, is left to the folder's mode */
+void
+ngx_http_kong_control_close(ngx_http_kong_main_conf_t *mcf, ngx_log_t *log)
+{
+    u_char      **path;
+    ngx_uint_t    i;
+
+    if (mcf->sockets == NULL) {
+        return;
+    }
+
+    path = mcf->sockets->elts;
+
+    for (i = 0; i < mcf->sockets->nelts; i++) {
+        if (chmod((char *) path[i], S_IRUSR|S_IWUSR) == -1) {
+            ngx_log_error(NGX_LOG_ERR, log, ngx_errno,
+                          "chmod() \"%s\" failed", path[i]);
         }
     }
 }

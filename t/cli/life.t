@@ -32,6 +32,8 @@ my $error_tail = qr/\n\n  \Q$more\E\n\z/;
 my $node = node_new(config => document('one'));
 my $p = $node->{prefix};
 
+sub mode { return sprintf('%04o', (stat("$p/$_[0]"))[2] & 07777) }
+
 # before there is anything
 my ($rc, $out, $err) = $node->kong('stop', '-p', $p);
 is($rc, 1, 'stop without a prefix');
@@ -53,8 +55,8 @@ for my $file (qw(nginx.conf nginx-kong.conf .kong_env kong.id pids/nginx.pid
     ok(-e "$p/$file", "$file is there");
 }
 
-is(sprintf('%04o', (stat("$p/.kong_env"))[2] & 07777), '0640',
-   'mode of .kong_env');
+is(mode('sockets/control.sock'), '0600', 'the control socket is private');
+is(mode('.kong_env'), '0640', 'mode of .kong_env');
 is((stat("$p/snapshots"))[2] & 07, 0, 'snapshots are nobody else\'s');
 is((stat($_))[2] & 07, 0, "$_ too") for glob("$p/snapshots/*");
 like(slurp("$p/kong.id"), qr/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\s*$/,
