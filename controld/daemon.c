@@ -38,6 +38,7 @@ static void daemon_memory(void);
 static int daemon_open(daemon_t *d, const char **err);
 static int daemon_open_loop(daemon_t *d, const char **err);
 static int daemon_open_publisher(daemon_t *d, const char **err);
+static void daemon_adopted(void *data);
 static int daemon_open_admin(daemon_t *d, const char **err);
 static int daemon_open_signals(daemon_t *d, const char **err);
 static void daemon_close(daemon_t *d);
@@ -90,7 +91,11 @@ daemon_run(conf_t *conf)
     log_write(LOG_NOTICE, "controld started, prefix '%s'",
               conf_prefix(conf));
 
-    daemon_restore(&d);
+    /* a database that answers gives it again */
+    if (d.source == NULL) {
+        daemon_restore(&d);
+    }
+
     store_current(d.store, &config, &endpoints);
 
     /* without a source what is served stays, even if its text is lost */
@@ -193,12 +198,31 @@ daemon_open_publisher(daemon_t *d, const char **err)
         return -1;
     }
 
+    publisher_on_adopt(d->publisher, daemon_adopted, d);
+
     a = arena_new();
     daemon_dns_conf(a, d->conf, &dc);
     d->dns = dns_new(d->base, &dc, daemon_addresses, d, err);
     arena_free(a);
 
     return (d->dns == NULL) ? -1 : 0;
+}
+
+
+/* what the source held when it was read may be older than what nginx serves,
+ * and may be what it holds again */
+static void
+daemon_adopted(void *data)
+{
+    daemon_t  *d = data;
+
+    if (d->source != NULL) {
+        d->forced = 1;
+        daemon_source_reload(d, 1);
+
+    } else {
+        daemon_want(d, 1);
+    }
 }
 
 

@@ -45,9 +45,7 @@ daemon_restore(daemon_t *d)
     load_t         *l;
     apply_t        *a;
     uint32_t        config, endpoints;
-    const char     *err;
-    segment_buf_t   buf;
-    kong_segment_t  seg;
+    char            hash[33];
 
     store_current(d->store, &config, &endpoints);
     if (config == 0) {
@@ -71,25 +69,17 @@ daemon_restore(daemon_t *d)
     l->syntax = DECLARATIVE_ANY;
     free(text);
 
-    memset(&buf, 0, sizeof(buf));
-
-    if (store_read(d->store, KONG_SEGMENT_CONFIG, config, &buf, &err) == 0
-        && kong_segment_open(&seg, buf.data, buf.size, KONG_SEGMENT_CONFIG,
-                             KONG_SEGMENT_VERIFY)
-           == KONG_SEGMENT_OK)
-    {
+    if (daemon_segment_hash(d->store, config, hash) == 0) {
         a->restore = 1;
         l->kept = 1;
         l->path = daemon_path(l, d->conf);
         l->compile = 0;
         l->number = config;
-        l->as_hash = arena_strndup(l->arena, seg.header->source_hash,
-                                   sizeof(seg.header->source_hash));
+        l->as_hash = arena_strndup(l->arena, hash, strlen(hash));
 
     } else if (d->source != NULL) {
         /* the text does not tell what is closed: the database does */
         log_write(LOG_WARN, "segment %u is damaged", config);
-        free(buf.data);
         daemon_apply_free(a);
         return;
 
@@ -98,8 +88,35 @@ daemon_restore(daemon_t *d)
                   "its text", config);
     }
 
-    free(buf.data);
     daemon_begin(a);
+}
+
+
+int
+daemon_segment_hash(store_t *store, uint32_t config, char hash[33])
+{
+    int              rc;
+    const char      *err;
+    segment_buf_t    buf;
+    kong_segment_t   seg;
+
+    memset(&buf, 0, sizeof(buf));
+    rc = -1;
+
+    if (store_read(store, KONG_SEGMENT_CONFIG, config, &buf, &err) == 0
+        && kong_segment_open(&seg, buf.data, buf.size, KONG_SEGMENT_CONFIG,
+                             KONG_SEGMENT_VERIFY)
+           == KONG_SEGMENT_OK)
+    {
+        (void) snprintf(hash, 33, "%.*s",
+                        (int) sizeof(seg.header->source_hash),
+                        seg.header->source_hash);
+        rc = 0;
+    }
+
+    free(buf.data);
+
+    return rc;
 }
 
 
@@ -196,6 +213,7 @@ daemon_next(daemon_t *d)
         a->load->before = a->before;
     }
 
+    daemon_source_resume(d, a);
     d->forced = 0;
     daemon_begin(a);
 
@@ -278,6 +296,11 @@ daemon_loaded(void *data)
     if (l->rc != LOAD_OK) {
         daemon_unpublished(a);
         return;
+    }
+
+    if (l->resumed) {
+        a->restore = 1;
+        l->generation->number = a->resume;
     }
 
     daemon_resolve(a);
@@ -457,6 +480,7 @@ daemon_adopt(apply_t *a)
     generation_put(d->active);
     d->active = a->load->generation;
     generation_get(d->active);
+    d->restored = (a->restore && !a->source);
 
     if (a->restore) {
         daemon_resume(a);
@@ -499,6 +523,7 @@ daemon_resume(apply_t *a)
     uint32_t             config, endpoints;
 
     d = a->daemon;
+    dns_set_free(d->set);
     d->set = a->set;
     a->set = NULL;
 
@@ -514,7 +539,18 @@ daemon_resume(apply_t *a)
     log_write(LOG_NOTICE, "configuration %u (%s) goes on", config,
               d->active->config->hash);
 
-    daemon_report(d, d->ok, d->message);
+    if (a->source) {
+        daemon_source_aside(d, a->load);
+        daemon_report(d, 1, "");
+
+        if (!store_has_source(d->store, config)) {
+            daemon_keep_soon(d);
+        }
+
+    } else {
+        daemon_report(d, d->ok, d->message);
+    }
+
     daemon_finish(a, POSTED_OK, NULL);
 }
 

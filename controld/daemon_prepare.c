@@ -133,9 +133,7 @@ prepare_load(prepare_t *p, const char **err)
 static int
 prepare_database(prepare_t *p, uint32_t config, const char **err)
 {
-    segment_buf_t    buf;
-    kong_segment_t   seg;
-    daemon_first_t   f;
+    daemon_first_t  f;
 
     p->load = load_new();
     if (p->load == NULL) {
@@ -143,22 +141,11 @@ prepare_database(prepare_t *p, uint32_t config, const char **err)
         return -1;
     }
 
-    memset(&buf, 0, sizeof(buf));
-
     if (config != 0
-        && store_read(p->store, KONG_SEGMENT_CONFIG, config, &buf, err) == 0
-        && kong_segment_open(&seg, buf.data, buf.size, KONG_SEGMENT_CONFIG,
-                             KONG_SEGMENT_VERIFY)
-           == KONG_SEGMENT_OK)
+        && daemon_segment_hash(p->store, config, p->load->known) == -1)
     {
-        memcpy(p->load->known, seg.header->source_hash,
-               sizeof(seg.header->source_hash));
-
-    } else {
         config = 0;
     }
-
-    free(buf.data);
 
     f.base = p->base;
     f.dns = p->dns;
@@ -263,8 +250,14 @@ prepare_write(prepare_t *p, const char **err)
         return -1;
     }
 
-    text = declarative_export(p->load->arena, p->load->generation->config,
-                              &len);
+    text = NULL;
+
+    /* a database has it as well: the daemon writes it when it has time */
+
+    if (!daemon_is_database(p->conf)) {
+        text = declarative_export(p->load->arena,
+                                  p->load->generation->config, &len);
+    }
 
     rc = store_write(p->store, KONG_SEGMENT_CONFIG, config,
                      &p->load->segment, err);
@@ -274,7 +267,7 @@ prepare_write(prepare_t *p, const char **err)
                          err);
     }
 
-    if (rc == 0) {
+    if (rc == 0 && text != NULL) {
         rc = store_write_source(p->store, config, text, len, err);
     }
 

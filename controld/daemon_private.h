@@ -38,6 +38,8 @@ struct apply_s {
     dns_set_t         *set;
     uint64_t           sum;          /* of its endpoints */
     unsigned           restore:1;    /* what is served, not published */
+    uint32_t           resume;       /* the number of what is served, which
+                                        the database may give again; or 0 */
     unsigned           source:1;     /* the declarative file or string */
     unsigned           sent:1;       /* its names are the daemon's */
     dns_set_t         *old_set;
@@ -92,6 +94,7 @@ struct daemon_s {
     apply_t             *post;       /* waits for it */
     unsigned             wanted:1;   /* the source is to be read again */
     unsigned             forced:1;   /* even if its text is the same */
+    unsigned             restored:1; /* `active` is from the text kept of it */
     unsigned             stopping:1;
 
     unsigned             ok;         /* of the source's last load */
@@ -109,6 +112,8 @@ void daemon_addresses(void *data);
 void daemon_settled(evutil_socket_t fd, short what, void *data);
 void daemon_report(daemon_t *d, unsigned ok, const char *message);
 void daemon_apply_free(apply_t *a);
+/* of the source of a segment that is on disk; -1: it cannot be used */
+int daemon_segment_hash(store_t *store, uint32_t config, char hash[33]);
 
 /* daemon_keep.c */
 /* soon, when no other configuration follows */
@@ -125,6 +130,8 @@ int daemon_source_open(daemon_t *d, const char **err);
 void daemon_source_close(daemon_t *d);
 void daemon_source_reload(daemon_t *d, unsigned forced);
 int daemon_source_take(daemon_t *d, apply_t *a);
+/* what it gives may be what is served: then it is only taken up */
+void daemon_source_resume(daemon_t *d, apply_t *a);
 void daemon_source_done(daemon_t *d, apply_t *a, unsigned good);
 void daemon_source_aside(daemon_t *d, load_t *l);
 void daemon_source_state(daemon_t *d, publisher_state_t *out);

@@ -63,10 +63,20 @@ daemon_source_ready(void *data)
 }
 
 
+/* the text that was kept serves a node that starts without its database */
 static void
 daemon_source_changed(void *data)
 {
-    daemon_t  *d = data;
+    daemon_t        *d = data;
+    source_state_t   state;
+
+    if (d->source != NULL && d->active == NULL && d->apply == NULL) {
+        d->ops->state(d->source, &state);
+
+        if (state.tried && state.message[0] != '\0') {
+            daemon_restore(d);
+        }
+    }
 
     daemon_report(d, d->ok, d->message);
 }
@@ -88,6 +98,30 @@ int
 daemon_source_take(daemon_t *d, apply_t *a)
 {
     return d->ops->take(d->source, a->load);
+}
+
+
+void
+daemon_source_resume(daemon_t *d, apply_t *a)
+{
+    uint32_t  config, endpoints;
+
+    if (d->source == NULL || d->forced
+        || (d->active != NULL && !d->restored))
+    {
+        return;
+    }
+
+    publisher_current(d->publisher, &config, &endpoints);
+
+    if (config == 0 || endpoints == 0
+        || daemon_segment_hash(d->store, config, a->load->known) == -1)
+    {
+        return;
+    }
+
+    a->resume = config;
+    a->load->resume = 1;
 }
 
 

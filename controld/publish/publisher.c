@@ -89,6 +89,8 @@ struct publisher_s {
     unsigned            told:1;        /* the current pair is served */
     unsigned            hinted:1;      /* the log knows of the hanging */
     unsigned            sourced:1;     /* a file or a database is the source */
+    void              (*adopted)(void *data);
+    void               *adopted_data;
     unsigned            delay;
 
     /* the disk's thread writes these between run and done only */
@@ -306,6 +308,14 @@ int
 publisher_served(publisher_t *p)
 {
     return p->told;
+}
+
+
+void
+publisher_on_adopt(publisher_t *p, void (*adopted)(void *data), void *data)
+{
+    p->adopted = adopted;
+    p->adopted_data = data;
 }
 
 
@@ -927,6 +937,10 @@ publisher_adopt(publisher_t *p, uint32_t config, uint32_t endpoints)
     k->keep.done = publisher_kept;
 
     keeper_keep(p->keeper, &k->keep);
+
+    if (p->adopted != NULL) {
+        p->adopted(p->adopted_data);
+    }
 
     return 0;
 }

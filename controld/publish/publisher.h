@@ -55,6 +55,11 @@ typedef struct {
 } publisher_threads_t;
 
 
+/* called when nginx serves a pair that is newer than ours, which is kept: what
+ * the source holds is to be published again, whatever it is */
+void publisher_on_adopt(publisher_t *p, void (*adopted)(void *data),
+    void *data);
+
 /* NULL: out of memory */
 publisher_t *publisher_new(struct event_base *base, store_t *store,
     const publisher_threads_t *threads, control_t *control);

@@ -207,6 +207,17 @@ store_write_source(store_t *s, uint32_t generation, const char *text,
 }
 
 
+int
+store_has_source(store_t *s, uint32_t generation)
+{
+    char  name[STORE_NAME];
+
+    store_name(name, STORE_SOURCE, generation);
+
+    return faccessat(s->dir, name, F_OK, 0) == 0;
+}
+
+
 char *
 store_read_source(store_t *s, uint32_t generation, size_t *len)
 {

@@ -44,6 +44,7 @@ int store_remove(store_t *s, kong_segment_kind_t kind, uint32_t generation);
  * when the call returns */
 int store_write_source(store_t *s, uint32_t generation, const char *text,
     size_t len, const char **err);
+int store_has_source(store_t *s, uint32_t generation);
 /* NUL-terminated malloc'ed text, or NULL when there is none */
 char *store_read_source(store_t *s, uint32_t generation, size_t *len);
 

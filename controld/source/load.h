@@ -58,6 +58,9 @@ struct load_s {
     declarative_opts_t     opts;
     uint32_t               number;
     char                   known[33];    /* "" = load in any case */
+    unsigned               resume:1;     /* what is known is wanted as a
+                                            generation, too (make() only) */
+    unsigned               resumed:1;    /* it is that */
     const generation_t    *before;       /* a small change is held against it;
                                             NULL: there is none */
     unsigned               compile:1;    /* make the segment */

@@ -322,6 +322,11 @@ postgres_make(load_t *l, void *source)
     if (l->known[0] != '\0' && strcmp(l->known, c->hash) == 0
         && postgres_claim(s, PG_CLAIM_DROPPED))
     {
+        if (l->resume) {
+            l->resumed = 1;
+            return c;
+        }
+
         config_free(c);
         l->rc = LOAD_UNCHANGED;
         return NULL;

@@ -468,6 +468,10 @@ rows_fill(rows_maker_t *m)
 
         } else {
             rows->tables[i] = rows_table(m, i);
+
+            /* what the next table takes */
+            PQclear(g->result);
+            g->result = NULL;
         }
 
         rows->n_rows += rows->tables[i]->n;

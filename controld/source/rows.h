@@ -77,8 +77,8 @@ int rows_batch_id(rows_batch_t *b, int kind, const char *id, size_t len);
 void rows_batch_sort(rows_batch_t *b);
 void rows_batch_clear(rows_batch_t *b);
 
-/* the next mirror, with one reference; long jumps over `oom` when memory is
- * out, in any thread */
+/* the next mirror, with one reference; the batch's results are used up.  Long
+ * jumps over `oom` when memory is out, in any thread */
 rows_t *rows_make(rows_batch_t *b, arena_t *a);
 void rows_get(rows_t *rows);
 void rows_put(rows_t *rows);                 /* NULL is fine */

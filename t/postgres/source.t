@@ -165,6 +165,18 @@ $node->wait_status('/again', 404);
 is($node->status->{configuration}{hash}, $hash,
    'the same rows have the same hash');
 
+$rows->plugin('third', 'third-party', on => ['routes', 'open']);
+$node->wait_status('/open', 503);
+$daemon = $node->controld;
+kill('KILL', $daemon);
+wait_until(5, sub { !alive($daemon) });
+is(($node->reload)[0], 0, 'killed while something is set aside');
+ok(wait_until(5, sub {
+    ($node->status->{source}{message} || '') =~ /plugin 'third-party'/
+}), 'the next one tells it, too') or diag($node->logs);
+$rows->sql("DELETE FROM plugins WHERE name = 'third-party'");
+$node->wait_status('/open', 200);
+
 my $twin = node_start(env => { $pg->env });
 is($twin->status->{configuration}{hash}, $hash, 'on every node');
 ok($twin->stop, 'stopped');
