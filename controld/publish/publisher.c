@@ -761,13 +761,13 @@ static void
 publisher_merge(batch_t *into, batch_t *newer)
 {
     if (newer->c.data != NULL) {
-        free(into->c.data);
+        segment_buf_release(&into->c);
         into->c = newer->c;
         into->config = newer->config;
     }
 
     if (newer->e.data != NULL) {
-        free(into->e.data);
+        segment_buf_release(&into->e);
         into->e = newer->e;
         into->endpoints = newer->endpoints;
     }
@@ -792,8 +792,8 @@ publisher_clear(batch_t *b)
         free(w);
     }
 
-    free(b->c.data);
-    free(b->e.data);
+    segment_buf_release(&b->c);
+    segment_buf_release(&b->e);
     memset(b, 0, sizeof(batch_t));
     b->last = &b->waiters;
 }

@@ -306,6 +306,41 @@ test_merged(void **state)
 }
 
 
+/* who shares a segment keeps it, whether it is published or overtaken */
+
+static void
+test_shared(void **state)
+{
+    unsigned       i;
+    segment_buf_t  c, kept[2];
+
+    (void) state;
+
+    nginx_start();
+
+    for (i = 0; i < 2; i++) {
+        memset(&c, 0, sizeof(c));
+        c.data = calloc(1, 1000);
+        c.size = 1000;
+        assert_int_equal(segment_buf_share(&c, &kept[i]), 0);
+
+        waits++;
+        assert_int_equal(publisher_submit(publisher, i + 1, &c, 0, NULL,
+                                          done, NULL), 0);
+    }
+
+    submit(0, 1);
+    run(3000);
+    assert_int_equal(served_c, 2);
+
+    for (i = 0; i < 2; i++) {
+        assert_int_equal(*kept[i].refs, 1);
+        assert_int_equal(kept[i].data[999], 0);
+        segment_buf_release(&kept[i]);
+    }
+}
+
+
 static void
 test_refused(void **state)
 {
@@ -423,6 +458,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test_setup_teardown(test_served, setup, teardown),
         cmocka_unit_test_setup_teardown(test_merged, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_shared, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_absent, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hanging, setup, teardown),
