@@ -11,25 +11,10 @@ use Test::More;
 
 my $upstream = echo_start();
 
-sub document
-{
-    my ($name) = @_;
-
-    return <<"END";
-_format_version: "3.0"
-services:
-- name: s
-  url: http://127.0.0.1:$upstream/$name
-  routes:
-  - name: r
-    paths: [/x]
-END
-}
-
 my $more = 'Run with --v (verbose) or --vv (debug) for more details';
 my $error_tail = qr/\n\n  \Q$more\E\n\z/;
 
-my $node = node_new(config => document('one'));
+my $node = node_new(config => echo_yaml($upstream, 'one'));
 my $p = $node->{prefix};
 
 sub mode { return sprintf('%04o', (stat("$p/$_[0]"))[2] & 07777) }
@@ -77,7 +62,7 @@ like($out, qr/^nginx\.+running\n(?:.*\n)*\nKong is healthy at \Q$p\E\n\z/m,
 
 # reload takes the file anew, and settings
 my $id = slurp("$p/kong.id");
-$node->write_config(document('two'));
+$node->write_config(echo_yaml($upstream, 'two'));
 ($rc, $out) = $node->reload;
 is($rc, 0, 'reload');
 like($out, qr/^Kong reloaded$/m, 'says so');
@@ -86,7 +71,7 @@ ok(wait_until(10, sub { ($node->get('/x')->up_uri || '') eq '/two' }),
 
 # restart
 my $master = $node->master;
-$node->write_config(document('three'));
+$node->write_config(echo_yaml($upstream, 'three'));
 ($rc, $out, $err) = $node->kong('restart', '-p', $p);
 is($rc, 0, 'restart') or diag($err);
 like($out, qr/^Kong started$/m, 'says so');
@@ -166,7 +151,7 @@ like($err, qr/\(line \d+\)/, 'with lines');
 is(scalar(my @left = $node->running), 0, 'nothing runs');
 
 # a port that somebody has
-my $taken = node_new(config => document('x'),
+my $taken = node_new(config => echo_yaml($upstream, 'x'),
                      env => { KONG_PROXY_LISTEN => "127.0.0.1:$upstream" },
                      allow => qr/bind\(\) to|still could not bind/);
 ($rc, $out, $err) = $taken->start;

@@ -12,21 +12,6 @@ use Test::More;
 
 my $upstream = echo_start();
 
-sub document
-{
-    my ($name) = @_;
-
-    return <<"END";
-_format_version: "3.0"
-services:
-- name: s
-  url: http://127.0.0.1:$upstream/$name
-  routes:
-  - name: r
-    paths: [/x]
-END
-}
-
 my ($node, $file);
 
 sub live { return $node->get('/x')->up_uri || '' }
@@ -48,21 +33,21 @@ sub write_in_place
     close($fh);
 }
 
-$node = node_start(config => document('start'));
+$node = node_start(config => echo_yaml($upstream, 'start'));
 $file = $node->{file};
 is(live(), '/start', 'the file at the start');
 
-write_in_place(document('written'));
+write_in_place(echo_yaml($upstream, 'written'));
 becomes('/written', 'written in place');
 
-$node->write_config(document('renamed'));
+$node->write_config(echo_yaml($upstream, 'renamed'));
 becomes('/renamed', 'renamed over');
 
 # slowly, as some editors and copies do
 open(my $slow, '>', $file) or die;
 $slow->autoflush(1);
 my %seen;
-for my $line (split(/^/, document('slow'))) {
+for my $line (split(/^/, echo_yaml($upstream, 'slow'))) {
     print $slow $line;
     nap(0.03);
     $seen{live()}++;
@@ -89,7 +74,7 @@ my ($rc, $out, $err) = $node->kong('health', '-p', $node->{prefix});
 like($out . $err, qr/required field missing|configuration/,
      'kong health says so') or diag($out . $err);
 
-$node->write_config(document('repaired'));
+$node->write_config(echo_yaml($upstream, 'repaired'));
 becomes('/repaired', 'the repaired file');
 unlike($node->admin('/status')->body, qr/required field missing/,
        '/status is content again');
@@ -98,26 +83,27 @@ unlike($node->admin('/status')->body, qr/required field missing/,
 unlink($file);
 nap(1);
 is(live(), '/repaired', 'a deleted file changes nothing');
-$node->write_config(document('back'));
+$node->write_config(echo_yaml($upstream, 'back'));
 becomes('/back', 'there again');
 
 # empty
 write_in_place('');
 nap(1);
 is(live(), '/back', 'an empty file changes nothing');
-$node->write_config(document('full'));
+$node->write_config(echo_yaml($upstream, 'full'));
 becomes('/full', 'and full again');
 
 # many changes at once: the last one is live
 for my $n (1 .. 100) {
-    $node->write_config(document("n$n"));
+    $node->write_config(echo_yaml($upstream, "n$n"));
 }
 becomes('/n100', 'the last of 100 changes');
 
 # a POST, then the file again
-is($node->post_config(document('posted'))->status, 201, 'POST /config');
+is($node->post_config(echo_yaml($upstream, 'posted'))->status, 201,
+   'POST /config');
 is(live(), '/posted', 'is live');
-$node->write_config(document('file'));
+$node->write_config(echo_yaml($upstream, 'file'));
 becomes('/file', 'and a changed file replaces it');
 
 # HUP reads it, as any daemon does
@@ -129,7 +115,7 @@ ok(alive($node->controld), 'the daemon lives');
 # a ConfigMap: kong.yml -> ..data/kong.yml, ..data -> a folder
 my $map = temp_dir('map');
 mkdir("$map/..one");
-spit("$map/..one/kong.yml", document('map-one'));
+spit("$map/..one/kong.yml", echo_yaml($upstream, 'map-one'));
 symlink('..one', "$map/..data");
 symlink('..data/kong.yml', "$map/kong.yml");
 
@@ -137,7 +123,7 @@ $node = node_start(env => { KONG_DECLARATIVE_CONFIG => "$map/kong.yml" });
 is(live(), '/map-one', 'a ConfigMap');
 
 mkdir("$map/..two");
-spit("$map/..two/kong.yml", document('map-two'));
+spit("$map/..two/kong.yml", echo_yaml($upstream, 'map-two'));
 symlink('..two', "$map/..data_tmp");
 rename("$map/..data_tmp", "$map/..data");
 unlink("$map/..one/kong.yml");
@@ -146,7 +132,7 @@ becomes('/map-two', 'its symbolic link swapped');
 
 # the text in a setting
 $node = node_start(env => {
-    KONG_DECLARATIVE_CONFIG_STRING => document('string')
+    KONG_DECLARATIVE_CONFIG_STRING => echo_yaml($upstream, 'string')
 });
 is(live(), '/string', 'declarative_config_string');
 

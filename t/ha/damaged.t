@@ -13,24 +13,12 @@ use Test::More;
 
 my $upstream = echo_start();
 
-sub document
-{
-    my ($g) = @_;
-
-    return {
-        _format_version => '3.0',
-        services => [ {
-            name => 's', url => "http://127.0.0.1:$upstream/$g",
-            routes => [ { name => 'r', paths => ['/x'] } ]
-        } ]
-    };
-}
-
 my $node = node_start(workers => 2);
 my $dir = "$node->{prefix}/snapshots";
 
 for my $g (1 .. 3) {
-    is($node->post_config(document($g))->status, 201, "generation $g");
+    is($node->post_config(echo_config($upstream, $g))->status, 201,
+       "generation $g");
 }
 is($node->get('/x')->up_uri, '/3', 'the third serves');
 

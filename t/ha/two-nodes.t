@@ -11,26 +11,14 @@ use Test::More;
 
 my $upstream = echo_start();
 
-sub document
-{
-    my ($name) = @_;
-
-    return {
-        _format_version => '3.0',
-        services => [ {
-            name => 's', url => "http://127.0.0.1:$upstream/$name",
-            routes => [ { name => 'r', paths => ['/x'] } ]
-        } ]
-    };
-}
-
-my $one = node_start(config => document('one'));
-my $two = node_start(config => document('two'));
+my $one = node_start(config => echo_config($upstream, 'one'));
+my $two = node_start(config => echo_config($upstream, 'two'));
 
 is($one->get('/x')->up_uri, '/one', 'the first');
 is($two->get('/x')->up_uri, '/two', 'the second');
 
-is($one->post_config(document('three'))->status, 201, 'a change of one');
+is($one->post_config(echo_config($upstream, 'three'))->status, 201,
+   'a change of one');
 is($one->get('/x')->up_uri, '/three', 'is live there');
 is($two->get('/x')->up_uri, '/two', 'and only there');
 

@@ -23,7 +23,7 @@ use JSON::PP ();
 use KongTest;
 use POSIX ();
 
-our @EXPORT = qw(echo_start);
+our @EXPORT = qw(echo_start echo_config echo_yaml);
 
 my $DELAY;      # ms before every answer of this process
 
@@ -50,6 +50,36 @@ sub echo_stop
     my ($port) = @_;
 
     kill_pid(delete $KongEcho::PID{$port}) if $KongEcho::PID{$port};
+}
+
+# a configuration of one route, /x, that leads to the path /NAME of an echo
+sub echo_config
+{
+    my ($port, $name) = @_;
+
+    return {
+        _format_version => '3.0',
+        services => [ {
+            name => 's', url => "http://127.0.0.1:$port/$name",
+            routes => [ { name => 'r', paths => ['/x'] } ]
+        } ]
+    };
+}
+
+# the same as a file
+sub echo_yaml
+{
+    my ($port, $name) = @_;
+
+    return <<"END";
+_format_version: "3.0"
+services:
+- name: s
+  url: http://127.0.0.1:$port/$name
+  routes:
+  - name: r
+    paths: [/x]
+END
 }
 
 sub serve_all
