@@ -51,6 +51,7 @@ static const auth_token_t *auth_find(const auth_t *auth, const char *token);
 static int auth_digest(const char *token, size_t len,
     unsigned char out[AUTH_DIGEST]);
 static unsigned auth_may(auth_role_t role, const admin_request_t *r);
+static const char *auth_subject(admin_request_t *r);
 static unsigned auth_is_local(const char *address);
 
 
@@ -218,6 +219,8 @@ auth_check(const auth_t *auth, admin_request_t *r)
     struct evkeyvalq    *out;
     const auth_token_t  *t;
 
+    r->actor = auth_subject(r);
+
     /* a browser asks without credentials what it may ask */
 
     if (auth->n == 0 || r->method == ADMIN_OPTIONS) {
@@ -250,6 +253,34 @@ auth_check(const auth_t *auth, admin_request_t *r)
     r->actor = arena_strndup(r->arena, t->name, strlen(t->name));
 
     return 0;
+}
+
+
+/* of a client certificate that nginx has verified, for the log; NULL: none */
+static const char *
+auth_subject(admin_request_t *r)
+{
+    char              *text, *p;
+    const char        *verify, *subject;
+    struct evkeyvalq  *in;
+
+    in = evhttp_request_get_input_headers(r->req);
+    verify = evhttp_find_header(in, "X-Client-Verify");
+    subject = evhttp_find_header(in, "X-Client-Subject");
+
+    if (verify == NULL || strcmp(verify, "SUCCESS") != 0 || subject == NULL) {
+        return NULL;
+    }
+
+    text = arena_strndup(r->arena, subject, strlen(subject));
+
+    for (p = text; *p != '\0'; p++) {
+        if ((unsigned char) *p <= ' ' || *p == 0x7f) {
+            *p = '_';
+        }
+    }
+
+    return text;
 }
 
 

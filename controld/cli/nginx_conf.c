@@ -397,6 +397,8 @@ nginx_admin_server(nginx_out_t *o)
     nginx_text(o, "proxy_pass http://kong_controld;");
     nginx_text(o, "proxy_set_header Host $http_host;");
     nginx_text(o, "proxy_set_header Connection \"\";");
+    nginx_text(o, "proxy_set_header X-Client-Verify $ssl_client_verify;");
+    nginx_text(o, "proxy_set_header X-Client-Subject $ssl_client_s_dn;");
     nginx_lines(o, "admin", lines);
     nginx_text(o, "proxy_pass_header Server;");
     nginx_text(o, "proxy_pass_header Date;");

@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 
+use KongHttp;
 use KongNode;
 use KongPg;
 use KongTest;
@@ -51,6 +52,16 @@ my $metrics = 'metrics-token-012345';
 is(call($metrics, 'GET', '/'), 200, 'metrics: the node');
 is(call($metrics, 'GET', '/services'), 403, 'no entities');
 is(call($metrics, 'GET', '/key-auths'), 403, 'no credentials');
+is(call($metrics, 'GET', '/upstreams/u/health'), 403, 'no health');
+is(call($reader, 'PUT', '/upstreams/u/targets/t/healthy'), 403,
+   'read-only: health is not set');
+is(call($reader, 'GET', '/upstreams/u/health'), 404, 'but asked for');
+is(call($reader, 'POST', '/schemas/services/validate', {}), 403,
+   'no POST whatever it does');
+is(call(undef, 'GET', '/status'), 200, 'probes have no token: /status');
+is(call(undef, 'GET', '/status/'), 401, 'nothing else by that name');
+is(call(undef, 'GET', '/proxy-cache/x'), 401, 'nor is the cache open');
+is(call(undef, 'DELETE', '/proxy-cache'), 401, 'to nobody');
 
 # answered by nginx's workers, not by the daemon
 is(call(undef, 'DELETE', '/proxy-cache'), 401, 'the cache: no token');
@@ -89,5 +100,57 @@ $node->reload;
 ok(wait_until(5, sub { call($admin, 'GET', '/services') == 401 }),
    'a token that was taken away');
 is(call('other-token-0123456789', 'GET', '/services'), 200, 'the new one');
+
+
+# --- client certificates
+
+my $tls = temp_dir('mtls');
+
+sub openssl
+{
+    my ($rc, $out, $err) = run({ dir => $tls }, 'openssl', @_);
+    die "openssl: $err" if $rc != 0;
+}
+
+for my $ca (qw(ours theirs)) {
+    openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', 2,
+            '-subj', "/CN=$ca", '-keyout', "$ca.key", '-out', "$ca.crt");
+    openssl('req', '-newkey', 'rsa:2048', '-nodes', '-subj',
+            "/O=Ops Team/CN=client of $ca", '-keyout', "$ca-client.key",
+            '-out', "$ca-client.csr");
+    openssl('x509', '-req', '-in', "$ca-client.csr", '-CA', "$ca.crt",
+            '-CAkey', "$ca.key", '-CAcreateserial', '-days', 2,
+            '-out', "$ca-client.crt");
+}
+
+my $port = free_port();
+my $guarded = node_start(env => {
+    $pg->env, KONG_ADMIN_LISTEN => "127.0.0.1:$port ssl",
+    KONG_NGINX_ADMIN_SSL_CLIENT_CERTIFICATE => "$tls/ours.crt",
+    KONG_NGINX_ADMIN_SSL_VERIFY_CLIENT => 'on',
+});
+
+sub with
+{
+    my ($name, $path, %o) = @_;
+
+    return https($port, $path, %o, args => [ defined $name
+        ? ('--cert', "$tls/$name-client.crt", '--key',
+           "$tls/$name-client.key") : () ]);
+}
+
+is(with(undef, '/services')->status, 400, 'no certificate');
+is(with('theirs', '/services')->status, 400, 'one of another authority');
+is(with('ours', '/services')->status, 200, 'the right one');
+is(with(undef, '/status')->status, 400, '/status is no exception here');
+is(with(undef, '/services', headers => {
+       'X-Client-Verify' => 'SUCCESS', 'X-Client-Subject' => 'CN=me' })
+   ->status, 400, 'a header is no certificate');
+
+with('ours', '/consumers/mtls', method => 'PUT', body => '{}', headers => {
+    'Content-Type' => 'application/json', 'X-Client-Subject' => 'CN=me' });
+like(slurp("$guarded->{prefix}/logs/controld.log"),
+     qr{audit: CN=client_of_ours,O=Ops_Team PUT /consumers/mtls: 200},
+     'the log says who');
 
 finish();
