@@ -3,9 +3,15 @@
  * worker; here it is a text.
  */
 
+#include <time.h>
+
 #include "../model/uuid.h"
 #include "ask_private.h"
 
+
+/* a client may come back with its cookie before the row is committed */
+#define ASK_BORN_TRIES  10
+#define ASK_BORN_PAUSE  (20 * 1000000)   /* ns */
 
 #define ASK_IN(n)  "CURRENT_TIMESTAMP(0) + " n " * interval '1 second'"
 #define ASK_EXPIRES(n)                                                       \
@@ -28,24 +34,32 @@ const ask_route_t  ask_session_routes[] = {
 };
 
 
+/* `born`: a moment ago */
 static void
 ask_session_find(ask_work_t *w)
 {
-    pg_arg_t   args[1];
-    PGresult  *res;
+    int              tries;
+    pg_arg_t         args[1];
+    PGresult        *res;
+    struct timespec  pause = { 0, ASK_BORN_PAUSE };
 
     static const char *const  names[] = { "data", "#left", NULL };
+    static const char  sql[] =
+        "SELECT t.data, CASE WHEN t.ttl IS NULL THEN -1 ELSE "
+        "extract(epoch FROM t.ttl - CURRENT_TIMESTAMP) END "
+        "FROM sessions t WHERE t.session_id = $1 AND " ASK_ALIVE;
 
+    tries = ask_flag(w, "born") ? ASK_BORN_TRIES : 1;
     args[0] = ask_arg(PG_TYPE_TEXT, ask_text(w, "id"));
 
-    if (ask_query(w,
-                  "SELECT t.data, CASE WHEN t.ttl IS NULL THEN -1 ELSE "
-                  "extract(epoch FROM t.ttl - CURRENT_TIMESTAMP) END "
-                  "FROM sessions t WHERE t.session_id = $1 AND " ASK_ALIVE,
-                  args, 1, &res)
-        == -1)
-    {
-        return;
+    while (ask_query(w, sql, args, 1, &res) == -1) {
+
+        if (w->status != ASK_NONE || --tries == 0) {
+            return;
+        }
+
+        (void) nanosleep(&pause, NULL);
+        w->status = ASK_OK;
     }
 
     ask_answer(w, res, names);

@@ -15,13 +15,11 @@ typedef struct {
 
 
 static const char *refusals_policy(arena_t *a, const value_t *config);
-static const char *refusals_storage(arena_t *a, const value_t *config);
 
 
 static const refusal_t  refusals[] = {
     { "rate-limiting", refusals_policy },
     { "response-ratelimiting", refusals_policy },
-    { "session", refusals_storage },
     { NULL, NULL }
 };
 
@@ -63,21 +61,4 @@ refusals_policy(arena_t *a, const value_t *config)
     (void) a;
 
     return NULL;
-}
-
-
-/* sessions live in their cookies */
-static const char *
-refusals_storage(arena_t *a, const value_t *config)
-{
-    const value_t  *storage;
-
-    storage = value_get(config, "storage");
-
-    if (value_is_null(storage) || value_str_eq(storage, "cookie")) {
-        return NULL;
-    }
-
-    return arena_printf(a, "storage '%s' is not available in this version, "
-                        "only 'cookie' is", value_cstr(storage));
 }

@@ -5,6 +5,7 @@
  */
 
 #include "ngx_kong_ask.h"
+#include "../zone/ngx_kong_zone.h"
 
 
 #define NGX_KONG_ASK_OPEN    512         /* questions of a worker */
@@ -531,6 +532,19 @@ ngx_kong_ask_takes(ngx_str_t *text)
     }
 
     return 1;
+}
+
+
+ngx_uint_t
+ngx_kong_ask_has_database(ngx_http_request_t *r)
+{
+    ngx_kong_control_t         *control;
+    ngx_http_kong_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_kong_module);
+    control = ngx_kong_zone_control(mcf->zone);
+
+    return control->daemon.beat == 0 || control->daemon.database;
 }
 
 

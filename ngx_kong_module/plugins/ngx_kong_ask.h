@@ -73,6 +73,9 @@ double ngx_kong_ask_number(ngx_kong_ask_t *ask, const char *name);
 /* a text that a database takes and a header may hold: UTF-8, no controls */
 ngx_uint_t ngx_kong_ask_takes(ngx_str_t *text);
 
+/* 0 only when the daemon has said that there is none */
+ngx_uint_t ngx_kong_ask_has_database(ngx_http_request_t *r);
+
 /* whether it is worth while: the daemon has just answered nothing, or so
  * many questions are open that `of` more would keep others from theirs */
 ngx_uint_t ngx_kong_ask_is_busy(ngx_uint_t of);

@@ -7,7 +7,6 @@
 
 #include "oauth2.h"
 #include "ngx_kong_known.h"
-#include "../zone/ngx_kong_zone.h"
 
 
 #define OAUTH2_TOKEN_MAX  4096
@@ -148,19 +147,8 @@ oauth2_find_answer(ngx_http_request_t *r, ngx_str_t *text,
 static ngx_uint_t
 oauth2_find_may(ngx_http_request_t *r, ngx_str_t *text)
 {
-    ngx_kong_control_t         *control;
-    ngx_http_kong_main_conf_t  *mcf;
-
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_kong_module);
-    control = ngx_kong_zone_control(mcf->zone);
-
-    /* before the daemon has spoken nobody knows */
-
-    if (control->daemon.beat != 0 && !control->daemon.database) {
-        return 0;
-    }
-
-    return text->len <= OAUTH2_TOKEN_MAX && ngx_kong_ask_takes(text);
+    return ngx_kong_ask_has_database(r) && text->len <= OAUTH2_TOKEN_MAX
+           && ngx_kong_ask_takes(text);
 }
 
 

@@ -1,105 +1,41 @@
 /*
- * session: a cookie that stands for an authentication.  The cookie holds the
- * whole session (kong_session.h); nothing is kept here, so that any node with
- * the same secret takes it.  Storage "kong" needs writes and is refused when
- * a configuration is published.
+ * session: a cookie that stands for an authentication.  With storage "cookie"
+ * it holds the whole session (kong_session.h), and nothing is kept here, so
+ * that any node with the same secret takes it.  With storage "kong" it holds
+ * the session's id and times; whose it is stands, sealed, in the database.
  */
 
-#include "ngx_kong_plugin.h"
-#include "kong_session.h"
-
-#include <openssl/err.h>
-#include <openssl/rand.h>
-
-
-#define SESSION_TOUCH  60            /* s between changes of `touched` */
-
-/* response_headers, request_headers */
-typedef enum {
-    SESSION_ID = 0,
-    SESSION_AUDIENCE,
-    SESSION_SUBJECT,
-    SESSION_TIMEOUT,
-    SESSION_IDLING,
-    SESSION_ROLLING,
-    SESSION_ABSOLUTE,
-    SESSION_PROPERTIES
-} session_property_t;
-
-/* the session's own cookie, and the one that remembers */
-typedef struct {
-    ngx_str_t    name;
-    ngx_str_t    additional;             /* sealed with it */
-    ngx_str_t    attributes;             /* "; Path=/; Secure" */
-    uint64_t     idling;                 /* s; 0: no limit */
-    uint64_t     rolling;
-    uint64_t     absolute;
-    unsigned     persistent:1;
-} session_cookie_t;
-
-typedef struct {
-    session_cookie_t   cookie;
-    session_cookie_t   remember;
-    uint8_t            key[KONG_SESSION_KEY];
-    ngx_str_t          audience;
-    ngx_str_t          query_arg;
-    ngx_str_t          post_arg;
-    ngx_uint_t         logout_methods;   /* NGX_HTTP_* */
-    ngx_uint_t         response_headers; /* bits, by session_property_t */
-    ngx_uint_t         request_headers;
-    unsigned           has_remember:1;
-    unsigned           read_body:1;
-} session_conf_t;
-
-/* of a request with a session */
-typedef struct {
-    kong_session_t     session;
-    kong_session_t     remember;
-    unsigned           has_remember:1;   /* there is such a cookie */
-    unsigned           changed:1;        /* must be sent again */
-    unsigned           closed:1;         /* logged out, or nobody's */
-} session_state_t;
+#include "session.h"
 
 
 static void *session_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool);
-static ngx_int_t session_prepare_cookie(ngx_kong_instance_t *in,
-    ngx_pool_t *pool, session_cookie_t *cookie, const char *prefix,
-    ngx_str_t *audience);
-static uint64_t session_prepare_timeout(ngx_kong_instance_t *in,
-    const char *prefix, const char *name, double missing);
-static ngx_uint_t session_prepare_headers(ngx_kong_instance_t *in,
-    const char *name, ngx_pool_t *pool);
 static ngx_uint_t session_prepare_methods(ngx_kong_instance_t *in,
     ngx_pool_t *pool);
 static ngx_int_t session_access(ngx_http_request_t *r, ngx_kong_run_t *run);
+static ngx_int_t session_begin(ngx_http_request_t *r, session_conf_t *conf,
+    session_state_t **begun);
+static ngx_int_t session_resolve(ngx_http_request_t *r, session_conf_t *conf,
+    session_state_t *state);
+static ngx_int_t session_resolve_stored(ngx_http_request_t *r,
+    session_conf_t *conf, session_state_t *state);
 static ngx_int_t session_logout(ngx_http_request_t *r, session_conf_t *conf);
-static ngx_int_t session_find(ngx_http_request_t *r, session_conf_t *conf,
-    session_state_t **state);
-static ngx_uint_t session_open(ngx_http_request_t *r, session_conf_t *conf,
-    session_cookie_t *cookie, kong_session_t *session);
-static ngx_uint_t session_is_over(session_cookie_t *cookie,
-    kong_session_t *session);
-static ngx_int_t session_start(kong_session_t *session);
-static ngx_int_t session_refresh(session_cookie_t *cookie,
-    kong_session_t *session);
+static ngx_int_t session_leave(ngx_http_request_t *r, session_conf_t *conf,
+    session_state_t *state);
 static uint32_t session_consumer(ngx_http_request_t *r,
     session_state_t *state);
 static ngx_int_t session_authenticate(ngx_http_request_t *r,
     uint32_t consumer, kong_session_t *session);
 static ngx_int_t session_header_filter(ngx_http_request_t *r,
     ngx_kong_run_t *run);
-static ngx_int_t session_send(ngx_http_request_t *r, session_conf_t *conf,
-    session_cookie_t *cookie, kong_session_t *session);
+static ngx_uint_t session_is_of(ngx_http_request_t *r,
+    kong_session_t *session);
+static ngx_int_t session_keep(ngx_http_request_t *r, session_conf_t *conf,
+    session_state_t *state);
+static ngx_int_t session_make(ngx_http_request_t *r, kong_session_t *session);
+static ngx_int_t session_remember(ngx_http_request_t *r,
+    session_conf_t *conf, session_state_t *state);
 static ngx_int_t session_close(ngx_http_request_t *r, session_conf_t *conf,
     session_state_t *state);
-static ngx_int_t session_forget(ngx_http_request_t *r,
-    session_cookie_t *cookie);
-static ngx_int_t session_properties(ngx_http_request_t *r,
-    session_conf_t *conf, kong_session_t *session, ngx_uint_t wanted,
-    ngx_int_t (*set)(ngx_http_request_t *r, ngx_str_t *name,
-    ngx_str_t *value));
-static ngx_int_t session_property(ngx_http_request_t *r, session_conf_t *conf,
-    kong_session_t *session, ngx_uint_t property, ngx_str_t *value);
 
 
 const ngx_kong_plugin_t  ngx_kong_session = {
@@ -109,31 +45,11 @@ const ngx_kong_plugin_t  ngx_kong_session = {
     .header_filter = session_header_filter
 };
 
-static const struct {
-    ngx_str_t   name;
-    ngx_str_t   header;
-    ngx_str_t   lower;
-} session_headers[SESSION_PROPERTIES] = {
-    { ngx_string("id"), ngx_string("Session-Id"), ngx_string("session-id") },
-    { ngx_string("audience"), ngx_string("Session-Audience"),
-      ngx_string("session-audience") },
-    { ngx_string("subject"), ngx_string("Session-Subject"),
-      ngx_string("session-subject") },
-    { ngx_string("timeout"), ngx_string("Session-Timeout"),
-      ngx_string("session-timeout") },
-    { ngx_string("idling-timeout"), ngx_string("Session-Idling-Timeout"),
-      ngx_string("session-idling-timeout") },
-    { ngx_string("rolling-timeout"), ngx_string("Session-Rolling-Timeout"),
-      ngx_string("session-rolling-timeout") },
-    { ngx_string("absolute-timeout"), ngx_string("Session-Absolute-Timeout"),
-      ngx_string("session-absolute-timeout") }
-};
-
 
 static void *
 session_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool)
 {
-    ngx_str_t        secret;
+    ngx_str_t        secret, storage;
     kong_str_t       s;
     session_conf_t  *conf;
 
@@ -145,6 +61,11 @@ session_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool)
     secret = ngx_kong_conf_str(in, "secret");
     s.data = (char *) secret.data;
     s.len = secret.len;
+
+    storage = ngx_kong_conf_str(in, "storage");
+    conf->stored = storage.len == 4
+                   && ngx_memcmp(storage.data, "kong", 4) == 0;
+    conf->stale = session_prepare_seconds(in, "", "stale_ttl", 10);
 
     conf->audience = ngx_kong_conf_str(in, "audience");
     conf->query_arg = ngx_kong_conf_str(in, "logout_query_arg");
@@ -158,11 +79,10 @@ session_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool)
                                                     pool);
 
     if (kong_session_key(s, conf->key) != 0
-        || session_prepare_cookie(in, pool, &conf->cookie, "",
-                                  &conf->audience)
+        || session_prepare_cookie(in, pool, conf, &conf->cookie, "")
            != NGX_OK
-        || session_prepare_cookie(in, pool, &conf->remember, "remember_",
-                                  &conf->audience)
+        || session_prepare_cookie(in, pool, conf, &conf->remember,
+                                  "remember_")
            != NGX_OK)
     {
         return NULL;
@@ -173,120 +93,6 @@ session_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool)
     conf->remember.persistent = 1;
 
     return conf;
-}
-
-
-static ngx_int_t
-session_prepare_cookie(ngx_kong_instance_t *in, ngx_pool_t *pool,
-    session_cookie_t *cookie, const char *prefix, ngx_str_t *audience)
-{
-    u_char      *p;
-    size_t       len;
-    ngx_str_t    path, domain, same_site;
-    ngx_uint_t   remembers;
-
-    remembers = (*prefix != '\0');
-
-    cookie->name = ngx_kong_conf_str(in, remembers ? "remember_cookie_name"
-                                                   : "cookie_name");
-    if (cookie->name.len == 0) {
-        ngx_str_set(&cookie->name, "session");
-
-        if (remembers) {
-            ngx_str_set(&cookie->name, "remember");
-        }
-    }
-
-    cookie->idling = session_prepare_timeout(in, "", "idling_timeout", 900);
-    cookie->rolling = session_prepare_timeout(in, prefix, "rolling_timeout",
-                                              remembers ? 604800 : 3600);
-    cookie->absolute = session_prepare_timeout(in, prefix, "absolute_timeout",
-                                               remembers ? 2592000 : 86400);
-
-    path = ngx_kong_conf_str(in, "cookie_path");
-    domain = ngx_kong_conf_str(in, "cookie_domain");
-    same_site = ngx_kong_conf_str(in, "cookie_same_site");
-
-    len = path.len + domain.len + same_site.len
-          + sizeof("; Path=; Domain=; SameSite=; Secure; HttpOnly");
-
-    p = ngx_pnalloc(pool, len + cookie->name.len + audience->len + 2);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    cookie->additional.data = p;
-    cookie->additional.len = ngx_sprintf(p, "%V%Z%V", &cookie->name, audience)
-                             - p;
-    p += cookie->additional.len;
-    cookie->attributes.data = p;
-
-    if (path.len != 0) {
-        p = ngx_sprintf(p, "; Path=%V", &path);
-    }
-
-    if (domain.len != 0) {
-        p = ngx_sprintf(p, "; Domain=%V", &domain);
-    }
-
-    if (same_site.len != 0
-        && !(same_site.len == 7
-             && ngx_memcmp(same_site.data, "Default", 7) == 0))
-    {
-        p = ngx_sprintf(p, "; SameSite=%V", &same_site);
-    }
-
-    if (ngx_kong_conf_flag(in, "cookie_secure")) {
-        p = ngx_cpymem(p, "; Secure", 8);
-    }
-
-    if (ngx_kong_conf_flag(in, "cookie_http_only")) {
-        p = ngx_cpymem(p, "; HttpOnly", 10);
-    }
-
-    cookie->attributes.len = p - cookie->attributes.data;
-
-    return NGX_OK;
-}
-
-
-static uint64_t
-session_prepare_timeout(ngx_kong_instance_t *in, const char *prefix,
-    const char *name, double missing)
-{
-    double  n;
-    u_char  text[64];
-
-    ngx_snprintf(text, sizeof(text), "%s%s%Z", prefix, name);
-    n = ngx_kong_conf_num(in, (char *) text, missing);
-
-    return n >= 1 && n < 1e12 ? (uint64_t) n : 0;
-}
-
-
-static ngx_uint_t
-session_prepare_headers(ngx_kong_instance_t *in, const char *name,
-    ngx_pool_t *pool)
-{
-    ngx_str_t   *list;
-    ngx_uint_t   i, j, n, bits;
-
-    list = ngx_kong_conf_strs(in, name, pool, &n);
-    bits = 0;
-
-    for (i = 0; i < n; i++) {
-        for (j = 0; j < SESSION_PROPERTIES; j++) {
-            if (list[i].len == session_headers[j].name.len
-                && ngx_memcmp(list[i].data, session_headers[j].name.data,
-                              list[i].len)
-                   == 0)
-            {
-                bits |= 1 << j;
-            }
-        }
-    }
-
-    return bits;
 }
 
 
@@ -320,23 +126,17 @@ session_access(ngx_http_request_t *r, ngx_kong_run_t *run)
 {
     uint32_t          consumer;
     ngx_int_t         rc;
-    ngx_uint_t        i;
     session_conf_t   *conf;
     session_state_t  *state;
 
     conf = run->instance->conf;
 
-    for (i = 0; i < SESSION_PROPERTIES; i++) {
-        if (conf->request_headers & (1 << i)) {
-            ngx_kong_header_in_clear(r, (char *) session_headers[i].lower.data,
-                                     session_headers[i].lower.len);
-        }
-    }
+    session_headers_clear(r, conf->request_headers);
 
-    /* a body that had to be read brings us here again */
+    /* a body that had to be read, or an answer, brings us here again */
 
     if (run->state == NULL) {
-        rc = session_find(r, conf, &state);
+        rc = session_begin(r, conf, &state);
 
         if (rc != NGX_OK) {
             return rc == NGX_DECLINED ? NGX_OK : rc;
@@ -346,11 +146,19 @@ session_access(ngx_http_request_t *r, ngx_kong_run_t *run)
     }
 
     state = run->state;
-    rc = session_logout(r, conf);
+
+    if (!state->found) {
+        rc = session_resolve(r, conf, state);
+
+        if (rc != NGX_OK) {
+            return rc == NGX_DECLINED ? NGX_OK : rc;
+        }
+    }
+
+    rc = state->leaving ? NGX_OK : session_logout(r, conf);
 
     if (rc == NGX_OK) {
-        state->closed = 1;
-        return ngx_kong_exit(r, NGX_HTTP_OK, NULL, NULL);
+        return session_leave(r, conf, state);
     }
 
     if (rc != NGX_DECLINED) {
@@ -364,14 +172,113 @@ session_access(ngx_http_request_t *r, ngx_kong_run_t *run)
         return NGX_OK;
     }
 
-    if (session_properties(r, conf, &state->session, conf->request_headers,
-                           ngx_kong_header_in_set)
+    if (session_headers_set(r, conf, &state->session, conf->request_headers,
+                            ngx_kong_header_in_set)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     return session_authenticate(r, consumer, &state->session);
+}
+
+
+/* NGX_DECLINED: there is no such cookie */
+static ngx_int_t
+session_begin(ngx_http_request_t *r, session_conf_t *conf,
+    session_state_t **begun)
+{
+    session_state_t  state;
+
+    ngx_memzero(&state, sizeof(session_state_t));
+
+    state.opened = session_open(r, conf, &conf->cookie, &state.session);
+    state.has_remember = conf->has_remember
+                         && session_open(r, conf, &conf->remember,
+                                         &state.remember);
+
+    if (!state.opened && !state.has_remember) {
+        return NGX_DECLINED;
+    }
+
+    *begun = ngx_palloc(r->pool, sizeof(session_state_t));
+    if (*begun == NULL) {
+        return NGX_ERROR;
+    }
+
+    **begun = state;
+
+    return NGX_OK;
+}
+
+
+/* NGX_DECLINED: the cookies stand for nothing */
+static ngx_int_t
+session_resolve(ngx_http_request_t *r, session_conf_t *conf,
+    session_state_t *state)
+{
+    ngx_int_t  rc;
+
+    if (conf->stored) {
+        rc = session_resolve_stored(r, conf, state);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    if (!state->opened && !state->has_remember) {
+        state->none = 1;
+        return NGX_DECLINED;
+    }
+
+    state->found = 1;
+
+    if (state->opened) {
+        return NGX_OK;
+    }
+
+    ngx_memcpy(state->session.consumer, state->remember.consumer, 16);
+    ngx_memcpy(state->session.credential, state->remember.credential, 16);
+    state->session.index = state->remember.index;
+    state->changed = 1;
+    state->fresh = 1;
+
+    return session_start(&state->session);
+}
+
+
+static ngx_int_t
+session_resolve_stored(ngx_http_request_t *r, session_conf_t *conf,
+    session_state_t *state)
+{
+    ngx_int_t  rc;
+
+    if (state->opened) {
+        rc = session_store_find(r, conf, &conf->cookie, &state->session,
+                                &state->ask);
+
+        if (rc != NGX_OK && rc != NGX_DECLINED) {
+            return rc;
+        }
+
+        state->opened = (rc == NGX_OK);
+        state->ask = NULL;
+    }
+
+    if (!state->opened && state->has_remember) {
+        rc = session_store_find(r, conf, &conf->remember, &state->remember,
+                                &state->ask);
+
+        if (rc != NGX_OK && rc != NGX_DECLINED) {
+            return rc;
+        }
+
+        state->has_remember = (rc == NGX_OK);
+        state->ask = NULL;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -409,123 +316,44 @@ session_logout(ngx_http_request_t *r, session_conf_t *conf)
 }
 
 
-/* NGX_DECLINED: there is none */
+/* a session whose row cannot be removed is not over, and nobody is told so */
 static ngx_int_t
-session_find(ngx_http_request_t *r, session_conf_t *conf,
-    session_state_t **found)
+session_leave(ngx_http_request_t *r, session_conf_t *conf,
+    session_state_t *state)
 {
-    ngx_uint_t        opened, remembered;
-    session_state_t   state;
+    ngx_int_t  rc;
 
-    ngx_memzero(&state, sizeof(session_state_t));
+    if (conf->stored) {
 
-    opened = session_open(r, conf, &conf->cookie, &state.session);
-    remembered = conf->has_remember
-                 && session_open(r, conf, &conf->remember, &state.remember);
+        if (!state->leaving) {
+            state->leaving = 1;
 
-    if (!opened && !remembered) {
-        return NGX_DECLINED;
-    }
+            state->ask = session_store_end(r->pool, state);
+            if (state->ask == NULL) {
+                return NGX_ERROR;
+            }
 
-    state.has_remember = remembered;
+            rc = ngx_kong_ask_wait(r, state->ask);
+            if (rc != NGX_OK) {
+                return rc;
+            }
+        }
 
-    if (!opened) {
-        ngx_memcpy(state.session.consumer, state.remember.consumer, 16);
-        ngx_memcpy(state.session.credential, state.remember.credential, 16);
-        state.session.index = state.remember.index;
-        state.changed = 1;
-
-        if (session_start(&state.session) != NGX_OK) {
+        if (state->ask->status != NGX_KONG_ASK_OK
+            && state->ask->status != NGX_KONG_ASK_NONE)
+        {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "session: the database could not be told that a "
+                          "session is over");
             return NGX_ERROR;
         }
+
+        session_store_forget(state);
     }
 
-    *found = ngx_palloc(r->pool, sizeof(session_state_t));
-    if (*found == NULL) {
-        return NGX_ERROR;
-    }
+    state->closed = 1;
 
-    **found = state;
-
-    return NGX_OK;
-}
-
-
-static ngx_uint_t
-session_open(ngx_http_request_t *r, session_conf_t *conf,
-    session_cookie_t *cookie, kong_session_t *session)
-{
-    ngx_str_t   value;
-    kong_str_t  additional;
-
-    if (ngx_kong_cookie(r, &cookie->name, &value) != NGX_OK) {
-        return 0;
-    }
-
-    additional.data = (char *) cookie->additional.data;
-    additional.len = cookie->additional.len;
-
-    return kong_session_open(conf->key, additional, (char *) value.data,
-                             value.len, session)
-           && !session_is_over(cookie, session);
-}
-
-
-static ngx_uint_t
-session_is_over(session_cookie_t *cookie, kong_session_t *session)
-{
-    uint64_t  now;
-
-    now = (uint64_t) ngx_time();
-
-    return (cookie->absolute && session->created + cookie->absolute <= now)
-           || (cookie->rolling && session->renewed + cookie->rolling <= now)
-           || (cookie->idling && session->touched + cookie->idling <= now);
-}
-
-
-static ngx_int_t
-session_start(kong_session_t *session)
-{
-    session->created = (uint64_t) ngx_time();
-    session->renewed = session->created;
-    session->touched = session->created;
-
-    if (RAND_bytes(session->id, KONG_SESSION_ID) != 1) {
-        ERR_clear_error();
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-}
-
-
-/* NGX_OK when it has become another one, NGX_DECLINED when not */
-static ngx_int_t
-session_refresh(session_cookie_t *cookie, kong_session_t *session)
-{
-    uint64_t  now, touch;
-
-    now = (uint64_t) ngx_time();
-
-    /* renewed in the last quarter of its time */
-
-    if (cookie->rolling
-        && now >= session->renewed + cookie->rolling - cookie->rolling / 4)
-    {
-        session->renewed = now;
-        session->touched = now;
-        return NGX_OK;
-    }
-
-    touch = ngx_min(SESSION_TOUCH, cookie->idling / 4);
-
-    if (cookie->idling && now >= session->touched + ngx_max(touch, 1)) {
-        session->touched = now;
-        return NGX_OK;
-    }
-
-    return NGX_DECLINED;
+    return ngx_kong_exit(r, NGX_HTTP_OK, NULL, NULL);
 }
 
 
@@ -591,7 +419,6 @@ session_authenticate(ngx_http_request_t *r, uint32_t consumer,
 static ngx_int_t
 session_header_filter(ngx_http_request_t *r, ngx_kong_run_t *run)
 {
-    const uint8_t        *consumer;
     session_conf_t       *conf;
     session_state_t      *state, fresh;
     ngx_http_kong_ctx_t  *ctx;
@@ -600,43 +427,41 @@ session_header_filter(ngx_http_request_t *r, ngx_kong_run_t *run)
     state = run->state;
     ctx = ngx_http_get_module_ctx(r, ngx_http_kong_module);
 
+    if (state != NULL && !state->found) {
+        state = NULL;
+    }
+
     if (!ctx->authenticated || ctx->anonymous || ctx->consumer == KONG_NONE) {
         return state != NULL && state->closed ? session_close(r, conf, state)
                                               : NGX_OK;
     }
 
-    consumer = kong_consumer(&ctx->generation->config->seg, ctx->consumer)
-               ->id;
-
-    if (state != NULL && !state->closed
-        && ngx_memcmp(state->session.consumer, consumer, 16) == 0
-        && (ctx->credential == NULL
-            || ngx_memcmp(state->session.credential, ctx->credential->id, 16)
-               == 0))
+    if (state != NULL && !state->closed && session_is_of(r, &state->session))
     {
-        if (session_refresh(&conf->cookie, &state->session) == NGX_OK) {
-            state->changed = 1;
+        if (session_keep(r, conf, state) != NGX_OK) {
+            return NGX_ERROR;
         }
 
     } else {
         ngx_memzero(&fresh, sizeof(session_state_t));
-        ngx_memcpy(fresh.session.consumer, consumer, 16);
-        fresh.session.index = ctx->consumer;
-
-        if (ctx->credential != NULL) {
-            ngx_memcpy(fresh.session.credential, ctx->credential->id, 16);
-        }
-
-        if (session_start(&fresh.session) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
+        fresh.fresh = 1;
         fresh.changed = 1;
         state = &fresh;
+
+        if (session_make(r, &state->session) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
-    if (session_properties(r, conf, &state->session, conf->response_headers,
-                           ngx_kong_header_out_set)
+    if (conf->stored && state->fresh
+        && session_store_new(r, conf, &conf->cookie, &state->session, NULL)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (session_headers_set(r, conf, &state->session, conf->response_headers,
+                            ngx_kong_header_out_set)
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -648,196 +473,148 @@ session_header_filter(ngx_http_request_t *r, ngx_kong_run_t *run)
         return NGX_ERROR;
     }
 
-    if (!conf->has_remember) {
+    return conf->has_remember ? session_remember(r, conf, state) : NGX_OK;
+}
+
+
+/* is it that of whom a plugin has authenticated? */
+static ngx_uint_t
+session_is_of(ngx_http_request_t *r, kong_session_t *session)
+{
+    const uint8_t        *consumer;
+    ngx_http_kong_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_kong_module);
+    consumer = kong_consumer(&ctx->generation->config->seg, ctx->consumer)
+               ->id;
+
+    return ngx_memcmp(session->consumer, consumer, 16) == 0
+           && (ctx->credential == NULL
+               || ngx_memcmp(session->credential, ctx->credential->id, 16)
+                  == 0);
+}
+
+
+/* one that is renewed in the database becomes another there, and the old one
+ * lives on for requests that are under way */
+static ngx_int_t
+session_keep(ngx_http_request_t *r, session_conf_t *conf,
+    session_state_t *state)
+{
+    uint8_t          old[KONG_SESSION_ID];
+    uint64_t         renewed;
+    kong_session_t  *session;
+
+    session = &state->session;
+    renewed = session->renewed;
+
+    if (session_refresh(&conf->cookie, session) != NGX_OK) {
         return NGX_OK;
     }
 
+    state->changed = 1;
+
+    if (!conf->stored || state->fresh || session->renewed == renewed) {
+        return NGX_OK;
+    }
+
+    ngx_memcpy(old, session->id, KONG_SESSION_ID);
+
+    if (session_new_id(session) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return session_store_new(r, conf, &conf->cookie, session, old);
+}
+
+
+static ngx_int_t
+session_make(ngx_http_request_t *r, kong_session_t *session)
+{
+    ngx_http_kong_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_kong_module);
+
+    ngx_memcpy(session->consumer,
+               kong_consumer(&ctx->generation->config->seg, ctx->consumer)
+               ->id, 16);
+    session->index = ctx->consumer;
+
+    if (ctx->credential != NULL) {
+        ngx_memcpy(session->credential, ctx->credential->id, 16);
+    }
+
+    return session_start(session);
+}
+
+
+static ngx_int_t
+session_remember(ngx_http_request_t *r, session_conf_t *conf,
+    session_state_t *state)
+{
     if (state->has_remember) {
-        return session_refresh(&conf->remember, &state->remember)
-               == NGX_DECLINED
-               ? NGX_OK
-               : session_send(r, conf, &conf->remember, &state->remember);
+
+        if (session_refresh(&conf->remember, &state->remember)
+            == NGX_DECLINED)
+        {
+            return NGX_OK;
+        }
+
+        if (conf->stored
+            && session_store_extend(&conf->remember, &state->remember)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        return session_send(r, conf, &conf->remember, &state->remember);
     }
 
     /* a session that began without: nothing to remember later */
 
-    return state->changed
-           ? session_send(r, conf, &conf->remember, &state->session) : NGX_OK;
-}
+    if (!state->changed) {
+        return NGX_OK;
+    }
 
+    state->remember = state->session;
 
-static ngx_int_t
-session_send(ngx_http_request_t *r, session_conf_t *conf,
-    session_cookie_t *cookie, kong_session_t *session)
-{
-    static ngx_str_t  header = ngx_string("Set-Cookie");
-
-    u_char      *p;
-    time_t       end;
-    ngx_str_t    value;
-    kong_str_t   additional;
-
-    p = ngx_pnalloc(r->pool, cookie->name.len + KONG_SESSION_TEXT
-                             + cookie->attributes.len + NGX_TIME_T_LEN
-                             + sizeof("=; Expires=; Max-Age=")
-                             + sizeof("Mon, 28 Sep 1970 06:00:00 GMT"));
-    if (p == NULL) {
+    if (conf->stored
+        && (session_new_id(&state->remember) != NGX_OK
+            || session_store_new(r, conf, &conf->remember, &state->remember,
+                                 NULL)
+               != NGX_OK))
+    {
         return NGX_ERROR;
     }
 
-    value.data = p;
-    p = ngx_cpymem(p, cookie->name.data, cookie->name.len);
-    *p++ = '=';
-
-    additional.data = (char *) cookie->additional.data;
-    additional.len = cookie->additional.len;
-
-    if (kong_session_seal(conf->key, additional, session, (char *) p) != 0) {
-        return NGX_ERROR;
-    }
-
-    p = ngx_cpymem(p + KONG_SESSION_TEXT, cookie->attributes.data,
-                   cookie->attributes.len);
-
-    if (cookie->persistent && cookie->rolling != 0) {
-        end = (time_t) (session->renewed + cookie->rolling);
-        p = ngx_cpymem(p, "; Expires=", 10);
-        p = ngx_http_time(p, end);
-        p = ngx_sprintf(p, "; Max-Age=%T", end - ngx_time());
-    }
-
-    value.len = p - value.data;
-
-    return ngx_kong_header_out_add(r, &header, &value);
+    return session_send(r, conf, &conf->remember, &state->remember);
 }
 
 
-/* the client shall forget its cookies */
+/* logged out, or a session of nobody (any more) */
 static ngx_int_t
 session_close(ngx_http_request_t *r, session_conf_t *conf,
     session_state_t *state)
 {
-    if (session_forget(r, &conf->cookie) != NGX_OK) {
-        return NGX_ERROR;
-    }
+    ngx_pool_t      *pool;
+    ngx_kong_ask_t  *ask;
 
-    return state->has_remember ? session_forget(r, &conf->remember) : NGX_OK;
-}
+    if (conf->stored && !state->leaving) {
 
-
-static ngx_int_t
-session_forget(ngx_http_request_t *r, session_cookie_t *cookie)
-{
-    static ngx_str_t  header = ngx_string("Set-Cookie");
-
-    u_char     *p;
-    ngx_str_t   value;
-
-    static const char  format[] = "%V=%V; Expires=Thu, 01 Jan 1970 00:00:01 "
-                                  "GMT; Max-Age=0";
-
-    p = ngx_pnalloc(r->pool, sizeof(format) + cookie->name.len
-                             + cookie->attributes.len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    value.data = p;
-    value.len = ngx_sprintf(p, format, &cookie->name, &cookie->attributes)
-                - p;
-
-    return ngx_kong_header_out_add(r, &header, &value);
-}
-
-
-static ngx_int_t
-session_properties(ngx_http_request_t *r, session_conf_t *conf,
-    kong_session_t *session, ngx_uint_t wanted,
-    ngx_int_t (*set)(ngx_http_request_t *r, ngx_str_t *name,
-    ngx_str_t *value))
-{
-    ngx_int_t   rc;
-    ngx_str_t   name, value;
-    ngx_uint_t  i;
-
-    for (i = 0; i < SESSION_PROPERTIES; i++) {
-
-        if (!(wanted & (1 << i))) {
-            continue;
-        }
-
-        rc = session_property(r, conf, session, i, &value);
-
-        if (rc == NGX_DECLINED) {
-            continue;
-        }
-
-        name = session_headers[i].header;
-
-        if (rc != NGX_OK || set(r, &name, &value) != NGX_OK) {
+        pool = ngx_create_pool(1024, ngx_cycle->log);
+        if (pool == NULL) {
             return NGX_ERROR;
         }
-    }
 
-    return NGX_OK;
-}
-
-
-/* NGX_DECLINED: it has no such limit */
-static ngx_int_t
-session_property(ngx_http_request_t *r, session_conf_t *conf,
-    kong_session_t *session, ngx_uint_t property, ngx_str_t *value)
-{
-    uint64_t           ends[3], end, now;
-    ngx_uint_t         i;
-    session_cookie_t  *cookie;
-
-    cookie = &conf->cookie;
-
-    if (property == SESSION_AUDIENCE) {
-        *value = conf->audience;
-        return NGX_OK;
-    }
-
-    value->data = ngx_pnalloc(r->pool, 64);
-    if (value->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (property == SESSION_ID) {
-        value->len = kong_base64url_encode(session->id, KONG_SESSION_ID,
-                                           (char *) value->data);
-        return NGX_OK;
-    }
-
-    if (property == SESSION_SUBJECT) {
-        kong_uuid_text(session->consumer, (char *) value->data);
-        value->len = 36;
-        return NGX_OK;
-    }
-
-    ends[0] = cookie->idling ? session->touched + cookie->idling : 0;
-    ends[1] = cookie->rolling ? session->renewed + cookie->rolling : 0;
-    ends[2] = cookie->absolute ? session->created + cookie->absolute : 0;
-
-    end = 0;
-
-    for (i = 0; i < 3; i++) {
-        if (ends[i] != 0 && (end == 0 || ends[i] < end)
-            && (property == SESSION_TIMEOUT
-                || property == SESSION_IDLING + i))
-        {
-            end = ends[i];
+        ask = session_store_end(pool, state);
+        if (ask == NULL) {
+            ngx_destroy_pool(pool);
+            return NGX_ERROR;
         }
+
+        session_store_forget(state);
+        ngx_kong_ask_tell(ask);
     }
 
-    if (end == 0) {
-        return NGX_DECLINED;
-    }
-
-    now = (uint64_t) ngx_time();
-    value->len = ngx_sprintf(value->data, "%uL", end > now ? end - now : 0)
-                 - value->data;
-
-    return NGX_OK;
+    return session_forget(r, conf, state);
 }
