@@ -56,6 +56,7 @@ my $node = node_start(workers => 2, env => {
             cached('who', {}, { name => 'key-auth',
                                 config => { hide_credentials => $true } }),
             cached('host', {}),
+            cached('dict', { memory => { dictionary_name => 'kong' } }),
             cached('limit', {}, { name => 'rate-limiting',
                                   config => { day => 100 } }),
         ]
@@ -291,6 +292,15 @@ is(state('/plain'), 'Miss', 'everything is gone');
 
 is(state('/long'), 'Miss', 'a ttl of more than a century');
 is(state('/long'), 'Hit', 'is one');
+
+# --- another dictionary is the same memory; one that is none is refused
+
+is(twice('/dict'), 'Miss Hit', 'a dictionary of Kong\'s');
+$a = $node->post_config({ _format_version => '3.0', plugins => [
+    { name => 'proxy-cache', config => { strategy => 'memory',
+        memory => { dictionary_name => 'nope' } } } ] });
+is($a->status, 400, 'an unknown one');
+like($a->body, qr/missing shared dict 'nope'/, 'which is said');
 
 # --- more answers than memory: the oldest go, nothing fails
 

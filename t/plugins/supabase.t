@@ -88,12 +88,30 @@ is($a->status, 200, 'a preflight needs no key');
 is($a->header('access-control-allow-origin'), '*', 'any origin');
 is($a->header('access-control-allow-headers'), 'apikey', 'asked headers');
 
+$a = $node->get('/rest/v1/x', headers => { Origin => 'http://app.test',
+                                           apikey => 'sb_secret_demo' });
+is($a->header('access-control-allow-origin'), '*', 'an answer, too');
+is($a->up('x-consumer-username'), 'service_role', 'the consumer');
+is($a->up('x-consumer-groups'), undef, 'its groups are hidden');
+is($node->get('/rest/v1/x', headers => { Origin => 'http://app.test' })
+   ->header('access-control-allow-origin'), '*', 'a refusal as well');
+is($node->get('/auth/v1/verify?token=x')->up_uri, '/verify?token=x',
+   'an open route needs no key');
+
 is($node->get('/')->status, 401, 'the dashboard asks for a password');
+$a = $node->get('/', headers => {
+    Authorization => 'Basic ZGVtbzpkZW1vLXBhc3N3b3Jk' });
+is($a->status, 200, 'and takes it');
+is($a->up('authorization'), undef, 'for itself');
 is($node->get('/mcp')->status, 403, 'a closed route');
 
 is($node->post_config((configuration('legacy'))[0])->status, 201,
    'the older file');
 is(authorization('/rest/v1/x', apikey => 'demo-anon-key'), 'demo-anon-key',
    'its key');
+is($node->get('/pg/x', headers => { apikey => 'demo-anon-key' })->status,
+   403, 'its groups');
+is($node->get('/pg/x', headers => { apikey => 'demo-service-key' })->status,
+   200, 'of both keys');
 
 finish();
