@@ -11,8 +11,14 @@
 #include "daemon_private.h"
 
 
+#define PURGE_TIMEOUT  5000              /* ms */
+
+
 static void daemon_source_ready(void *data);
 static void daemon_source_changed(void *data);
+static void daemon_source_purge(void *data, const char *key);
+static void daemon_source_purged(void *data, int status, const char *body,
+    size_t len);
 
 
 int
@@ -37,6 +43,7 @@ daemon_source_open(daemon_t *d, const char **err)
     host.dir = conf_path(d->conf, "snapshots");
     host.ready = daemon_source_ready;
     host.state = daemon_source_changed;
+    host.purge = daemon_source_purge;
     host.data = d;
 
     d->ops = &source_postgres;
@@ -60,6 +67,36 @@ static void
 daemon_source_ready(void *data)
 {
     daemon_want(data, 0);
+}
+
+
+/* the key is 64 digits, or "all" */
+static void
+daemon_source_purge(void *data, const char *key)
+{
+    char       target[128];
+    daemon_t  *d = data;
+
+    snprintf(target, sizeof(target), "/purge?key=%s", key);
+
+    (void) control_request(d->control, "POST", target, PURGE_TIMEOUT,
+                           daemon_source_purged, NULL);
+}
+
+
+static void
+daemon_source_purged(void *data, int status, const char *body, size_t len)
+{
+    (void) data;
+    (void) body;
+    (void) len;
+
+    /* without nginx there is no cache */
+
+    if (status != 204 && status != CONTROL_ABSENT) {
+        log_write(LOG_ERR, "nginx did not remove from the cache what another "
+                  "node was asked to: status %d", status);
+    }
 }
 
 

@@ -352,6 +352,8 @@ ngx_int_t ngx_http_kong_health_get(ngx_http_request_t *r);
 ngx_int_t ngx_http_kong_health_post(ngx_http_request_t *r);
 /* the Admin API of proxy-cache: this node's cache */
 ngx_int_t ngx_http_kong_cache_handler(ngx_http_request_t *r);
+/* the control socket's /purge: what another node was asked to */
+ngx_int_t ngx_http_kong_cache_control(ngx_http_request_t *r);
 /* removes unix sockets that a killed nginx left behind; remembers those of
  * servers with kong_control */
 ngx_int_t ngx_http_kong_control_init(ngx_conf_t *cf);

@@ -253,10 +253,21 @@ pg_link_handler(evutil_socket_t fd, short what, void *data)
 static void
 pg_link_notified(pg_link_t *l)
 {
-    PGnotify  *n;
-    unsigned   notified;
+    PGnotify      *n;
+    unsigned       notified;
+    const size_t   len = sizeof(SOURCE_PURGE) - 1;
 
-    for (notified = 0; (n = PQnotifies(l->conn)) != NULL; notified = 1) {
+    notified = 0;
+
+    while ((n = PQnotifies(l->conn)) != NULL) {
+
+        if (n->extra != NULL && strncmp(n->extra, SOURCE_PURGE, len) == 0) {
+            postgres_purge(l->source, n->extra + len);
+
+        } else {
+            notified = 1;
+        }
+
         PQfreemem(n);
     }
 

@@ -29,7 +29,7 @@
 #define PG_BACKOFF_MIN  50               /* ms */
 #define PG_BACKOFF_MAX  600
 
-#define PG_CHANNEL      "kong_changes"
+#define PG_CHANNEL      SOURCE_CHANNEL
 #define PG_TYPE_UUIDS   2951             /* uuid[] */
 
 
@@ -224,6 +224,8 @@ void postgres_chosen(source_t *s);
 void postgres_want(source_t *s, unsigned want);
 void postgres_next(source_t *s);
 void postgres_notified(source_t *s);
+/* a notification of SOURCE_PURGE: what follows it */
+void postgres_purge(source_t *s, const char *key);
 void postgres_tick(evutil_socket_t fd, short what, void *data);
 
 /* postgres_read.c */

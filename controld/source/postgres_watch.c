@@ -83,6 +83,20 @@ postgres_notified(source_t *s)
 }
 
 
+/* anybody may notify: a key is 64 hexadecimal digits */
+void
+postgres_purge(source_t *s, const char *key)
+{
+    if (s->host.purge != NULL
+        && (strcmp(key, "all") == 0
+            || (strlen(key) == 64
+                && key[strspn(key, "0123456789abcdef")] == '\0')))
+    {
+        s->host.purge(s->host.data, key);
+    }
+}
+
+
 void
 postgres_want(source_t *s, unsigned want)
 {

@@ -14,6 +14,10 @@
 #include "load.h"
 
 
+/* of notifications: a version, or SOURCE_PURGE and a key */
+#define SOURCE_CHANNEL  "kong_changes"
+#define SOURCE_PURGE    "purge "
+
 typedef struct source_s  source_t;
 
 typedef struct {
@@ -22,6 +26,9 @@ typedef struct {
     const char         *dir;         /* where its own state is kept */
     void              (*ready)(void *data);    /* take() has something */
     void              (*state)(void *data);    /* source_state_t differs */
+    /* another node was asked to forget what proxy-cache keeps under a key, or
+     * "all"; NULL: nobody minds */
+    void              (*purge)(void *data, const char *key);
     void               *data;
     unsigned            quiet:1;     /* the state is not logged */
 } source_host_t;

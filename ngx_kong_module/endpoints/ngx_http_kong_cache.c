@@ -17,6 +17,7 @@
 #define NGX_HTTP_KONG_CACHE_HEX  (2 * NGX_KONG_CACHE_KEY)
 
 
+static ngx_int_t ngx_http_kong_cache_key(ngx_str_t *hex, u_char *key);
 static ngx_int_t ngx_http_kong_cache_path(ngx_http_request_t *r,
     ngx_str_t *key);
 static ngx_int_t ngx_http_kong_cache_get(ngx_http_request_t *r,
@@ -33,9 +34,8 @@ ngx_int_t
 ngx_http_kong_cache_handler(ngx_http_request_t *r)
 {
     u_char                      key[NGX_KONG_CACHE_KEY];
-    ngx_int_t                   rc, ch;
+    ngx_int_t                   rc;
     ngx_str_t                   hex;
-    ngx_uint_t                  i;
     ngx_http_kong_main_conf_t  *mcf;
 
     rc = ngx_http_discard_request_body(r);
@@ -62,18 +62,8 @@ ngx_http_kong_cache_handler(ngx_http_request_t *r)
         return ngx_http_kong_cache_send(r, NGX_HTTP_NO_CONTENT, NULL);
     }
 
-    if (hex.len != NGX_HTTP_KONG_CACHE_HEX) {
+    if (ngx_http_kong_cache_key(&hex, key) != NGX_OK) {
         return ngx_http_kong_cache_send(r, NGX_HTTP_NOT_FOUND, NULL);
-    }
-
-    for (i = 0; i < NGX_KONG_CACHE_KEY; i++) {
-        ch = ngx_hextoi(hex.data + 2 * i, 2);
-
-        if (ch == NGX_ERROR) {
-            return ngx_http_kong_cache_send(r, NGX_HTTP_NOT_FOUND, NULL);
-        }
-
-        key[i] = (u_char) ch;
     }
 
     if (r->method != NGX_HTTP_DELETE) {
@@ -84,6 +74,61 @@ ngx_http_kong_cache_handler(ngx_http_request_t *r)
                                     ngx_kong_cache_purge(mcf->cache, key)
                                     ? NGX_HTTP_NO_CONTENT
                                     : NGX_HTTP_NOT_FOUND, NULL);
+}
+
+
+/* POST /purge?key=<key>, or all */
+ngx_int_t
+ngx_http_kong_cache_control(ngx_http_request_t *r)
+{
+    u_char                      key[NGX_KONG_CACHE_KEY];
+    ngx_str_t                   hex;
+    ngx_uint_t                  all;
+    ngx_http_kong_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_kong_module);
+
+    if (ngx_http_arg(r, (u_char *) "key", 3, &hex) != NGX_OK) {
+        return ngx_http_kong_cache_send(r, NGX_HTTP_BAD_REQUEST,
+                                        "{\"message\":\"key is missing\"}");
+    }
+
+    all = (hex.len == 3 && ngx_memcmp(hex.data, "all", 3) == 0);
+
+    if (!all && ngx_http_kong_cache_key(&hex, key) != NGX_OK) {
+        return ngx_http_kong_cache_send(r, NGX_HTTP_BAD_REQUEST,
+                                        "{\"message\":\"that is no key\"}");
+    }
+
+    if (mcf->cache != NULL) {
+        (void) ngx_kong_cache_purge(mcf->cache, all ? NULL : key);
+    }
+
+    return ngx_http_kong_cache_send(r, NGX_HTTP_NO_CONTENT, NULL);
+}
+
+
+static ngx_int_t
+ngx_http_kong_cache_key(ngx_str_t *hex, u_char *key)
+{
+    ngx_int_t   ch;
+    ngx_uint_t  i;
+
+    if (hex->len != NGX_HTTP_KONG_CACHE_HEX) {
+        return NGX_DECLINED;
+    }
+
+    for (i = 0; i < NGX_KONG_CACHE_KEY; i++) {
+        ch = ngx_hextoi(hex->data + 2 * i, 2);
+
+        if (ch == NGX_ERROR) {
+            return NGX_DECLINED;
+        }
+
+        key[i] = (u_char) ch;
+    }
+
+    return NGX_OK;
 }
 
 

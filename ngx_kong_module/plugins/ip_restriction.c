@@ -32,6 +32,10 @@ static ngx_int_t ip_restriction_list(ngx_kong_instance_t *in,
     const char *name, ngx_pool_t *pool, ip_restriction_list_t *list);
 static ngx_int_t ip_restriction_insert(ip_restriction_list_t *list,
     ngx_cidr_t *cidr);
+#if (NGX_HAVE_INET6)
+static ngx_int_t ip_restriction_mapped(ip_restriction_list_t *list,
+    ngx_cidr_t *cidr);
+#endif
 static ngx_int_t ip_restriction_access(ngx_http_request_t *r,
     ngx_kong_run_t *run);
 static ngx_uint_t ip_restriction_has(ip_restriction_list_t *list,
@@ -128,12 +132,43 @@ ip_restriction_insert(ip_restriction_list_t *list, ngx_cidr_t *cidr)
     }
 
 #if (NGX_HAVE_INET6)
+    if (ip_restriction_mapped(list, cidr) == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
     return ngx_radix128tree_insert(list->tree6, cidr->u.in6.addr.s6_addr,
                                    cidr->u.in6.mask.s6_addr, 1);
 #else
     return NGX_OK;
 #endif
 }
+
+
+#if (NGX_HAVE_INET6)
+
+
+/* a range of IPv4 addresses in their IPv6 form is one of IPv4 clients, too */
+static ngx_int_t
+ip_restriction_mapped(ip_restriction_list_t *list, ngx_cidr_t *cidr)
+{
+    u_char    *p, *m;
+    uint32_t   addr, mask;
+
+    p = cidr->u.in6.addr.s6_addr;
+    m = cidr->u.in6.mask.s6_addr;
+
+    if (!IN6_IS_ADDR_V4MAPPED(&cidr->u.in6.addr) || m[11] != 0xff) {
+        return NGX_OK;
+    }
+
+    addr = (uint32_t) p[12] << 24 | p[13] << 16 | p[14] << 8 | p[15];
+    mask = (uint32_t) m[12] << 24 | m[13] << 16 | m[14] << 8 | m[15];
+
+    return ngx_radix32tree_insert(list->tree4, addr, mask, 1);
+}
+
+
+#endif
 
 
 static ngx_int_t
