@@ -47,6 +47,7 @@ static int auth_file(auth_t *auth, arena_t *a, const char *path,
     const char **err);
 static int auth_add(auth_t *auth, const char *role, const char *token,
     const char *name);
+static const char *auth_given(const admin_request_t *r);
 static const auth_token_t *auth_find(const auth_t *auth, const char *token);
 static int auth_digest(const char *token, size_t len,
     unsigned char out[AUTH_DIGEST]);
@@ -227,15 +228,8 @@ auth_check(const auth_t *auth, admin_request_t *r)
         return 0;
     }
 
-    text = evhttp_find_header(evhttp_request_get_input_headers(r->req),
-                              "Authorization");
-    t = NULL;
-
-    if (text != NULL && strncasecmp(text, "Bearer ", 7) == 0) {
-        text += 7;
-        text += strspn(text, " ");
-        t = auth_find(auth, text);
-    }
+    text = auth_given(r);
+    t = (text != NULL) ? auth_find(auth, text) : NULL;
 
     if (t == NULL) {
         out = evhttp_request_get_output_headers(r->req);
@@ -281,6 +275,25 @@ auth_subject(admin_request_t *r)
     }
 
     return text;
+}
+
+
+/* the bearer token, or that of the header which Kong's tools send */
+static const char *
+auth_given(const admin_request_t *r)
+{
+    const char        *text;
+    struct evkeyvalq  *in;
+
+    in = evhttp_request_get_input_headers(r->req);
+    text = evhttp_find_header(in, "Authorization");
+
+    if (text != NULL && strncasecmp(text, "Bearer ", 7) == 0) {
+        text += 7;
+        return text + strspn(text, " ");
+    }
+
+    return evhttp_find_header(in, "Kong-Admin-Token");
 }
 
 

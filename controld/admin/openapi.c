@@ -35,6 +35,7 @@ static void openapi_body(arena_t *a, const admin_route_t *route,
 static void openapi_answer(arena_t *a, value_t *answers, const char *status,
     const char *text, const char *ref);
 static void openapi_components(arena_t *a, value_t *doc);
+static void openapi_tokens(arena_t *a, value_t *out);
 static void openapi_errors(arena_t *a, value_t *out);
 static void openapi_entity(arena_t *a, const schema_t *s, value_t *schemas);
 static void openapi_fields(arena_t *a, const field_t *f, value_t *out,
@@ -112,8 +113,8 @@ openapi_info(arena_t *a, value_t *doc)
 
     v = openapi_array(a, doc, "security");
     (void) openapi_object(a, v, NULL);
-    v = openapi_object(a, v, NULL);
-    (void) openapi_array(a, v, "token");
+    (void) openapi_array(a, openapi_object(a, v, NULL), "token");
+    (void) openapi_array(a, openapi_object(a, v, NULL), "header");
 }
 
 
@@ -306,15 +307,11 @@ static void
 openapi_components(arena_t *a, value_t *doc)
 {
     size_t    i;
-    value_t  *parts, *schemas, *v;
+    value_t  *parts, *schemas;
 
     parts = value_new(a);
     value_set_object(parts);
-
-    v = openapi_object(a, parts, "securitySchemes");
-    v = openapi_object(a, v, "token");
-    openapi_text(a, v, "type", "http");
-    openapi_text(a, v, "scheme", "bearer");
+    openapi_tokens(a, openapi_object(a, parts, "securitySchemes"));
 
     schemas = value_new(a);
     value_set_object(schemas);
@@ -328,6 +325,22 @@ openapi_components(arena_t *a, value_t *doc)
 
     *value_put(a, parts, "schemas") = *schemas;
     *value_put(a, doc, "components") = *parts;
+}
+
+
+static void
+openapi_tokens(arena_t *a, value_t *out)
+{
+    value_t  *v;
+
+    v = openapi_object(a, out, "token");
+    openapi_text(a, v, "type", "http");
+    openapi_text(a, v, "scheme", "bearer");
+
+    v = openapi_object(a, out, "header");
+    openapi_text(a, v, "type", "apiKey");
+    openapi_text(a, v, "in", "header");
+    openapi_text(a, v, "name", "Kong-Admin-Token");
 }
 
 

@@ -48,6 +48,19 @@ is(call($reader, 'DELETE', '/services/x'), 403, 'no DELETE');
 is(call($reader, 'PUT', '/services/x', { host => 'h' }), 403, 'no PUT');
 is(call($reader, 'PATCH', '/services/x', { host => 'h' }), 403, 'no PATCH');
 
+# what Kong's tools send
+sub call_with
+{
+    return $node->admin('/services', headers => { @_ })->status;
+}
+
+is(call_with('Kong-Admin-Token' => $reader), 200, 'the other header');
+is(call_with('Kong-Admin-Token' => 'wrong-token-0123456789'), 401,
+   'a wrong one there');
+is(call_with('Kong-Admin-Token' => $reader,
+             Authorization => 'Bearer wrong-token-0123456789'), 401,
+   'a bearer token comes first');
+
 my $metrics = 'metrics-token-012345';
 is(call($metrics, 'GET', '/'), 200, 'metrics: the node');
 is(call($metrics, 'GET', '/services'), 403, 'no entities');

@@ -458,10 +458,13 @@ my $off = node_start(config => {
 like(deck_new($off)->ok_deck('no token', 1, qw(gateway ping)), qr/\b401\b/,
      'is refused');
 
-my $reader = deck_new($off, '--headers',
-                      'Authorization:Bearer deck-token-0123456789');
+my $reader;
 
-$reader->ok_deck('with a token', 0, qw(gateway ping));
+for my $header ('Authorization:Bearer deck-token-0123456789',
+                'Kong-Admin-Token:deck-token-0123456789') {
+    $reader = deck_new($off, '--headers', $header);
+    $reader->ok_deck($header, 0, qw(gateway ping));
+}
 
 my $dump = $reader->dump('dump without a database');
 is($dump->{services}[0]{routes}[0]{name}, 'r', 'a route');
