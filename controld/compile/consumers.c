@@ -12,13 +12,6 @@
 
 
 typedef struct {
-    const char  *entity;
-    const char  *key;
-    const char  *secret;             /* NULL: none */
-    unsigned     extra;              /* plugins need the whole entity */
-} credential_kind_t;
-
-typedef struct {
     arena_t         *arena;
     const config_t  *config;
     writer_t        *writer;
@@ -37,12 +30,10 @@ static int consumers_credentials(consumers_t *cs,
 static int consumers_credential(consumers_t *cs,
     const credential_kind_t *kind, const value_t *v, kong_credential_t *c);
 static uint32_t consumers_client(consumers_t *cs, const value_t *token);
-static uint32_t consumers_text(consumers_t *cs, const value_t *v,
-    const char *field);
 
 
 /* by kong_credential_kind_t */
-static const credential_kind_t  consumers_kinds[KONG_CREDENTIAL_KINDS] = {
+const credential_kind_t  consumers_kinds[KONG_CREDENTIAL_KINDS] = {
     [KONG_CREDENTIAL_KEY_AUTH] = { "keyauth_credentials", "key", NULL, 0 },
     [KONG_CREDENTIAL_BASIC_AUTH] = { "basicauth_credentials", "username",
                                      "password", 0 },
@@ -115,8 +106,10 @@ consumers_records(consumers_t *cs)
             return -1;
         }
 
-        records[i].username = consumers_text(cs, t->rows[i], "username");
-        records[i].custom_id = consumers_text(cs, t->rows[i], "custom_id");
+        records[i].username = consumers_string(cs->writer, t->rows[i],
+                                               "username");
+        records[i].custom_id = consumers_string(cs->writer, t->rows[i],
+                                                "custom_id");
         records[i].groups = KONG_NONE;
     }
 
@@ -235,7 +228,28 @@ static int
 consumers_credential(consumers_t *cs, const credential_kind_t *kind,
     const value_t *v, kong_credential_t *c)
 {
-    unsigned        dangling;
+    unsigned  dangling;
+
+    if (consumers_record(cs->writer, cs->values, kind, v, c) != 0) {
+        *cs->err = arena_printf(cs->arena, "an entity of '%s' has no id or "
+                                "no '%s'", kind->entity, kind->key);
+        return -1;
+    }
+
+    c->consumer = ids_foreign(cs->ids, v, "consumer", &dangling);
+
+    if (kind == &consumers_kinds[KONG_CREDENTIAL_OAUTH2_TOKEN]) {
+        c->secret = consumers_client(cs, v);
+    }
+
+    return 0;
+}
+
+
+int
+consumers_record(writer_t *w, values_t *values,
+    const credential_kind_t *kind, const value_t *v, kong_credential_t *c)
+{
     const value_t  *ttl, *key;
 
     key = value_get(v, kind->key);
@@ -243,14 +257,12 @@ consumers_credential(consumers_t *cs, const credential_kind_t *kind,
     if (entity_id(v, c->id) != 0 || key == NULL
         || key->kind != VALUE_STRING)
     {
-        *cs->err = arena_printf(cs->arena, "an entity of '%s' has no id or "
-                                "no '%s'", kind->entity, kind->key);
         return -1;
     }
 
-    c->key = writer_new_string(cs->writer, key->u.string, key->len);
-    c->secret = kind->secret ? consumers_text(cs, v, kind->secret) : 0;
-    c->consumer = ids_foreign(cs->ids, v, "consumer", &dangling);
+    c->key = writer_new_string(w, key->u.string, key->len);
+    c->secret = kind->secret ? consumers_string(w, v, kind->secret) : 0;
+    c->consumer = KONG_NONE;
     c->extra = KONG_NONE;
 
     /* the sources hand over the moment of expiry */
@@ -261,11 +273,7 @@ consumers_credential(consumers_t *cs, const credential_kind_t *kind,
     }
 
     if (kind->extra) {
-        c->extra = values_add(cs->values, v);
-    }
-
-    if (kind == &consumers_kinds[KONG_CREDENTIAL_OAUTH2_TOKEN]) {
-        c->secret = consumers_client(cs, v);
+        c->extra = values_add(values, v);
     }
 
     return 0;
@@ -287,12 +295,13 @@ consumers_client(consumers_t *cs, const value_t *token)
     credential = config_by_id(cs->config, "oauth2_credentials", id->u.string,
                               id->len);
 
-    return credential ? consumers_text(cs, credential, "client_id") : 0;
+    return credential ? consumers_string(cs->writer, credential, "client_id")
+                      : 0;
 }
 
 
-static uint32_t
-consumers_text(consumers_t *cs, const value_t *v, const char *field)
+uint32_t
+consumers_string(writer_t *w, const value_t *v, const char *field)
 {
     const value_t  *text;
 
@@ -302,5 +311,5 @@ consumers_text(consumers_t *cs, const value_t *v, const char *field)
         return 0;
     }
 
-    return writer_new_string(cs->writer, text->u.string, text->len);
+    return writer_new_string(w, text->u.string, text->len);
 }

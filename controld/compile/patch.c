@@ -25,6 +25,7 @@ typedef struct {
 
 
 static int patch_begin(patch_t *p, const compile_opts_t *opts);
+static size_t patch_rows(const config_t *c);
 static int patch_tables(patch_t *p);
 static int patch_steps(patch_t *p);
 static int patch_finish(patch_t *p, const compile_opts_t *opts,
@@ -41,6 +42,17 @@ static const struct {
 } patch_kinds[] = {
     { "services", offsetof(patch_t, services) },
     { "routes", offsetof(patch_t, routes) },
+    { "plugins", offsetof(patch_t, plugins) },
+    { "consumers", offsetof(patch_t, consumers) },
+    { "acls", offsetof(patch_t, acls) },
+    { "upstreams", offsetof(patch_t, upstreams) },
+    { "keyauth_credentials",
+      offsetof(patch_t, credentials[KONG_CREDENTIAL_KEY_AUTH]) },
+    { "basicauth_credentials",
+      offsetof(patch_t, credentials[KONG_CREDENTIAL_BASIC_AUTH]) },
+    { "hmacauth_credentials",
+      offsetof(patch_t, credentials[KONG_CREDENTIAL_HMAC_AUTH]) },
+    { "jwt_secrets", offsetof(patch_t, credentials[KONG_CREDENTIAL_JWT]) },
     { "targets", 0 }
 };
 
@@ -63,6 +75,7 @@ compile_patch(arena_t *a, const config_t *c, const compile_opts_t *opts,
     p.old = &p.state->seg;
 
     writer_init(&p.w, KONG_SEGMENT_CONFIG);
+    values_init(&p.values, a, &p.w, c);
 
     rc = patch_begin(&p, opts);
 
@@ -87,6 +100,8 @@ compile_patch(arena_t *a, const config_t *c, const compile_opts_t *opts,
     }
 
     bytes_release(&p.edits);
+    bytes_release(&p.dirty);
+    values_release(&p.values);
     writer_release(&p.w);
     free(p.order);
 
@@ -111,6 +126,7 @@ patch_begin(patch_t *p, const compile_opts_t *opts)
     }
 
     p->w.first = s->size;
+    p->values.first = p->old->sections[KONG_SECTION_VALUES].n;
 
     for (i = 0; i < KONG_SECTION_MAX; i++) {
         p->sections[i].n = p->old->sections[i].n;
@@ -126,14 +142,28 @@ patch_begin(patch_t *p, const compile_opts_t *opts)
 }
 
 
+static size_t
+patch_rows(const config_t *c)
+{
+    size_t  i, n;
+
+    for (i = 0, n = 0; i < c->n_tables; i++) {
+        n += c->tables[i].n;
+    }
+
+    return n;
+}
+
+
 static int
 patch_tables(patch_t *p)
 {
-    size_t           i, k, rows;
+    size_t           i, k, come;
     diff_t           d, *to;
     config_table_t  *before, *after;
 
-    rows = p->state->changed;
+    come = 0;
+    p->changed = p->state->changed;
 
     for (i = 0; i < p->config->n_tables; i++) {
         before = &p->before->tables[i];
@@ -162,24 +192,29 @@ patch_tables(patch_t *p)
             return -1;
         }
 
-        rows += to->n_gone;
+        p->changed += to->n_gone;
+        come += to->n_come;
     }
 
-    /* much that is gone is to be let go */
+    /* what is gone is to be let go some time, and much at once is no change
+     * any more */
 
-    return (rows > PATCH_CHANGED
-            && rows > p->state->seg.header->n_routes / 4) ? -1 : 0;
+    return (p->changed + come > PATCH_CHANGED
+            && p->changed + come > patch_rows(p->config) / 4) ? -1 : 0;
 }
 
 
 static int
 patch_steps(patch_t *p)
 {
-    size_t  i;
+    size_t            i;
+    patch_section_t  *s;
 
     static int (*const  steps[])(patch_t *) = {
         patch_services,
+        patch_consumers,
         patch_routes,
+        patch_plugins,
         patch_chains
     };
 
@@ -189,7 +224,14 @@ patch_steps(patch_t *p)
         }
     }
 
-    return 0;
+    if (p->values.bytes.size != 0) {
+        s = patch_section(p, KONG_SECTION_VALUES);
+        s->n += (uint32_t) (p->values.bytes.size / sizeof(kong_value_t));
+        s->bytes = p->values.bytes;
+        memset(&p->values.bytes, 0, sizeof(bytes_t));
+    }
+
+    return p->values.failed ? -1 : 0;
 }
 
 
@@ -275,7 +317,8 @@ patch_finish(patch_t *p, const compile_opts_t *opts, segment_buf_t *out)
     (void) opts;
 
     s = PATCH_TABLE(p->old->header);
-    failed = p->w.failed | p->w.strings.failed | p->edits.failed;
+    failed = p->w.failed | p->w.strings.failed | p->edits.failed
+             | p->dirty.failed;
     size = s[0].offset;
 
     for (i = 0; i < p->head.n_sections; i++) {
@@ -407,7 +450,7 @@ patch_state(patch_t *p, const compile_opts_t *opts, segment_buf_t *out)
     p->order = NULL;
     s->patched = 1;
     s->fresh = p->state->fresh;
-    s->changed = p->state->changed + p->services.n_gone + p->routes.n_gone;
+    s->changed = p->changed;
     *opts->state = s;
 
     return 0;

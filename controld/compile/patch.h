@@ -38,6 +38,8 @@ typedef struct {
                                         come behind the old ones */
 } patch_section_t;
 
+#define PATCH_CREDENTIALS  (KONG_CREDENTIAL_JWT + 1)
+
 typedef struct {
     arena_t                *arena;
     const config_t         *before;
@@ -47,11 +49,24 @@ typedef struct {
     writer_t                w;       /* of the strings that come */
     patch_section_t         sections[KONG_SECTION_MAX];
     bytes_t                 edits;   /* of old records */
+    values_t                values;  /* that come */
+    size_t                  changed; /* rows that went since all was whole */
+
     diff_t                  services;
     diff_t                  routes;
+    diff_t                  plugins;
+    diff_t                  consumers;
+    diff_t                  acls;
+    diff_t                  upstreams;
+    diff_t                  credentials[PATCH_CREDENTIALS];
+
     diff_ids_t              service_ids;
-    kong_route_t          **dirty;   /* routes whose chain is to be made */
-    size_t                  n_dirty;
+    diff_ids_t              consumer_ids;
+    diff_ids_t              scopes;  /* whose plugins come or go */
+    unsigned                consumer_plugins;
+    uint8_t                *plugins_gone;   /* a byte a record */
+    bytes_t                 dirty;   /* kong_route_t *: their chains are to
+                                        be made */
     kong_segment_header_t   head;
     route_order_t          *order;   /* NULL: as before */
     size_t                  n_order;
@@ -78,7 +93,9 @@ const void *patch_record(const patch_t *p, kong_section_id_t id,
     uint32_t number, size_t size);
 
 int patch_services(patch_t *p);
+int patch_consumers(patch_t *p);
 int patch_routes(patch_t *p);
+int patch_plugins(patch_t *p);
 int patch_chains(patch_t *p);
 
 #endif

@@ -14,7 +14,8 @@
 
 typedef struct {
     patch_t              *patch;
-    const kong_plugin_t  *plugins;
+    kong_route_t        **dirty;
+    size_t                n_dirty;
     uint32_t              n_plugins;
     uint32_t              n_types;
     diff_ids_t            scopes;      /* a route's or a service's: the first
@@ -26,6 +27,8 @@ typedef struct {
 } patch_chains_t;
 
 
+static void patch_affected(patch_t *p);
+static unsigned patch_is_gone(const patch_t *p, uint32_t plugin);
 static void patch_scopes(patch_chains_t *pc);
 static void patch_instances(patch_chains_t *pc);
 static void patch_place(patch_chains_t *pc, kong_slot_t *slots, uint32_t i,
@@ -47,13 +50,20 @@ patch_chains(patch_t *p)
     patch_chains_t         pc;
     const kong_service_t  *s;
 
-    if (p->n_dirty == 0 || p->old->sections[KONG_SECTION_CHAINS].id == 0) {
+    if (p->old->sections[KONG_SECTION_CHAINS].id == 0) {
+        return 0;
+    }
+
+    patch_affected(p);
+
+    if (p->dirty.size == 0) {
         return 0;
     }
 
     memset(&pc, 0, sizeof(pc));
+    pc.dirty = (kong_route_t **) (void *) p->dirty.data;
+    pc.n_dirty = p->dirty.size / sizeof(kong_route_t *);
     pc.patch = p;
-    pc.plugins = kong_segment_section(p->old, KONG_SECTION_PLUGINS);
     pc.n_plugins = p->sections[KONG_SECTION_PLUGINS].n;
     pc.n_types = p->sections[KONG_SECTION_PLUGIN_TYPES].n;
 
@@ -66,8 +76,8 @@ patch_chains(patch_t *p)
     patch_scopes(&pc);
     patch_instances(&pc);
 
-    for (i = 0; i < p->n_dirty; i++) {
-        r = p->dirty[i];
+    for (i = 0; i < pc.n_dirty; i++) {
+        r = pc.dirty[i];
         service = NULL;
         memcpy(pc.slots, pc.base, size);
 
@@ -86,6 +96,64 @@ patch_chains(patch_t *p)
 }
 
 
+/* routes that did not change, but the plugins in whose scope they are */
+static void
+patch_affected(patch_t *p)
+{
+    size_t                 i, n;
+    uint8_t               *services, *gone;
+    kong_route_t          *copy;
+    const kong_route_t    *r;
+    const kong_service_t  *s;
+
+    if (p->plugins.n_gone + p->plugins.n_come == 0) {
+        return;
+    }
+
+    n = p->old->sections[KONG_SECTION_SERVICES].n;
+    services = arena_zalloc(p->arena, n + 1);
+
+    for (i = 0, s = p->old->services; i < n; i++, s++) {
+        services[i] = (diff_ids_get(&p->scopes, s->id) != NULL);
+    }
+
+    n = p->old->sections[KONG_SECTION_ROUTES].n;
+    gone = arena_zalloc(p->arena, n + 1);
+
+    for (i = 0; i < p->routes.n_gone; i++) {
+        if (p->routes.gone[i].record != KONG_NONE) {
+            gone[p->routes.gone[i].record] = 1;
+        }
+    }
+
+    for (i = 0, r = p->old->routes; i < n; i++, r++) {
+
+        if (gone[i] || memcmp(r->id, patch_no_id, sizeof(r->id)) == 0
+            || !((r->service != KONG_NONE && services[r->service])
+                 || diff_ids_get(&p->scopes, r->id) != NULL))
+        {
+            continue;
+        }
+
+        copy = arena_alloc(p->arena, sizeof(kong_route_t));
+        *copy = *r;
+        bytes_put(&p->dirty, &copy, sizeof(copy));
+        patch_edit(p, KONG_SECTION_ROUTES,
+                   i * sizeof(kong_route_t) + offsetof(kong_route_t, plugins),
+                   &copy->plugins, sizeof(copy->plugins));
+    }
+}
+
+
+static unsigned
+patch_is_gone(const patch_t *p, uint32_t plugin)
+{
+    return p->plugins_gone != NULL
+           && plugin < p->old->sections[KONG_SECTION_PLUGINS].n
+           && p->plugins_gone[plugin];
+}
+
+
 /* the scopes whose instances are looked for */
 static void
 patch_scopes(patch_chains_t *pc)
@@ -96,10 +164,10 @@ patch_scopes(patch_chains_t *pc)
     const kong_service_t  *s;
 
     p = pc->patch;
-    diff_ids_init(&pc->scopes, p->arena, 2 * p->n_dirty);
+    diff_ids_init(&pc->scopes, p->arena, 2 * pc->n_dirty);
 
-    for (i = 0; i < p->n_dirty; i++) {
-        r = p->dirty[i];
+    for (i = 0; i < pc->n_dirty; i++) {
+        r = pc->dirty[i];
         (void) diff_ids_add(&pc->scopes, r->id);
 
         if (r->service != KONG_NONE) {
@@ -130,7 +198,7 @@ patch_instances(patch_chains_t *pc)
         in = patch_record(pc->patch, KONG_SECTION_PLUGINS, i, sizeof(*in));
         pc->next[i] = KONG_NONE;
 
-        if (in->consumer != KONG_NONE
+        if (in->consumer != KONG_NONE || patch_is_gone(pc->patch, i)
             || memcmp(in->id, patch_no_id, sizeof(patch_no_id)) == 0)
         {
             continue;

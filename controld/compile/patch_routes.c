@@ -23,6 +23,8 @@ typedef struct {
 } patch_routes_t;
 
 
+static value_t *patch_upstream_names(patch_t *p);
+static int patch_hosts(patch_t *p, const value_t *names);
 static int patch_service_ids(patch_t *p);
 static int patch_service(patch_t *p, diff_row_t *row);
 static int patch_service_upstream(patch_t *p, const value_t *v,
@@ -40,9 +42,14 @@ int
 patch_services(patch_t *p)
 {
     size_t       i;
+    value_t     *names;
     diff_row_t  *gone;
 
-    if (patch_service_ids(p) != 0) {
+    names = patch_upstream_names(p);
+
+    if (names == NULL || patch_service_ids(p) != 0
+        || (names->len != 0 && patch_hosts(p, names) != 0))
+    {
         return -1;
     }
 
@@ -66,6 +73,113 @@ patch_services(patch_t *p)
                        gone->record * sizeof(kong_service_t));
             p->head.n_services--;
         }
+    }
+
+    return 0;
+}
+
+
+/* names that upstreams have got or given up, as an object; NULL: one cannot
+ * be served */
+static value_t *
+patch_upstream_names(patch_t *p)
+{
+    size_t          i;
+    value_t        *names;
+    diff_t         *d;
+    const value_t  *row, *name;
+
+    d = &p->upstreams;
+    names = value_new(p->arena);
+    value_set_object(names);
+
+    for (i = 0; i < d->n_gone + d->n_come; i++) {
+        row = (i < d->n_gone) ? d->gone[i].row
+                              : d->come[i - d->n_gone].row;
+        name = value_get(row, "name");
+
+        if (name == NULL || name->kind != VALUE_STRING
+            || !value_is_null(value_get(row, "client_certificate")))
+        {
+            return NULL;
+        }
+
+        if (config_by_key(p->before, "upstreams", name->u.string, name->len)
+            == NULL
+            || config_by_key(p->config, "upstreams", name->u.string,
+                             name->len)
+               == NULL)
+        {
+            (void) value_putn(p->arena, names, name->u.string, name->len);
+        }
+    }
+
+    return names;
+}
+
+
+/* services that did not change, but what their hosts mean */
+static int
+patch_hosts(patch_t *p, const value_t *names)
+{
+    size_t           i;
+    uint8_t          id[16];
+    diff_ids_t       ids;
+    diff_id_t       *slot;
+    kong_service_t  *s;
+    config_table_t  *t;
+    const value_t   *host;
+
+    t = config_table(p->config, "services");
+    diff_ids_init(&ids, p->arena, t->n);
+
+    for (i = 0; i < t->n; i++) {
+        host = value_get(t->rows[i], "host");
+
+        if (host != NULL && host->kind == VALUE_STRING
+            && value_getn(names, host->u.string, host->len) != NULL)
+        {
+            if (entity_id(t->rows[i], id) != 0) {
+                return -1;
+            }
+
+            (void) diff_ids_add(&ids, id);
+        }
+    }
+
+    diff_ids_find(&ids, p->old->services,
+                  p->old->sections[KONG_SECTION_SERVICES].n,
+                  sizeof(kong_service_t));
+
+    for (i = 0; i < t->n; i++) {
+        if (entity_id(t->rows[i], id) != 0) {
+            return -1;
+        }
+
+        slot = diff_ids_get(&ids, id);
+
+        /* one that comes is made with its upstream, later */
+
+        if (slot == NULL || slot->record == KONG_NONE) {
+            continue;
+        }
+
+        s = arena_alloc(p->arena, sizeof(kong_service_t));
+        *s = p->old->services[slot->record];
+        host = value_get(t->rows[i], "host");
+
+        if (!(s->flags & KONG_SERVICE_ADDRESS)) {
+            s->flags &= (uint8_t) ~KONG_SERVICE_UPSTREAM;
+            s->endpoint = kong_endpoint_key(host->u.string, host->len);
+        }
+
+        if (patch_service_upstream(p, t->rows[i], s) != 0) {
+            return -1;
+        }
+
+        patch_edit(p, KONG_SECTION_SERVICES,
+                   slot->record * sizeof(kong_service_t), s,
+                   sizeof(kong_service_t));
     }
 
     return 0;
@@ -210,8 +324,6 @@ patch_routes(patch_t *p)
                               (d->n_come + 1) * sizeof(kong_route_t));
     pr.gone = arena_alloc(p->arena, (d->n_gone + 1) * sizeof(route_rule_t));
     pr.come = arena_alloc(p->arena, (d->n_come + 1) * sizeof(route_rule_t));
-    p->dirty = arena_alloc(p->arena,
-                           (d->n_come + 1) * sizeof(kong_route_t *));
 
     diff_ids_init(&pr.ids, p->arena, d->n_gone + d->n_come);
 
@@ -349,7 +461,7 @@ patch_routes_come(patch_routes_t *pr)
         patch_edit(p, KONG_SECTION_ROUTES,
                    come->record * sizeof(kong_route_t), r,
                    sizeof(kong_route_t));
-        p->dirty[p->n_dirty++] = r;
+        bytes_put(&p->dirty, &r, sizeof(r));
     }
 
     return 0;

@@ -70,6 +70,8 @@ static uint32_t plugins_closed(plugins_t *ps, const plugins_instance_t *in,
     uint64_t *hash);
 static void plugins_place(plugins_t *ps, kong_slot_t *slots, uint32_t i,
     uint32_t level);
+static unsigned plugins_wins(const plugins_instance_t *one,
+    const plugins_instance_t *two);
 static void plugins_types(plugins_t *ps);
 static int plugins_type_cmp(const void *one, const void *two);
 static void plugins_lists(plugins_t *ps, size_t n_routes, size_t n_services);
@@ -471,8 +473,19 @@ plugins_consumer_table(plugins_t *ps)
                                          in->service)
                & (n - 1);
 
-        while (slots[slot].plugin != KONG_NONE) {
+        while (slots[slot].plugin != KONG_NONE
+               && (slots[slot].type != in->type
+                   || slots[slot].consumer != in->consumer
+                   || slots[slot].route != in->route
+                   || slots[slot].service != in->service))
+        {
             slot = (slot + 1) & (n - 1);
+        }
+
+        if (slots[slot].plugin != KONG_NONE
+            && !plugins_wins(in, &ps->instances[slots[slot].plugin]))
+        {
+            continue;
         }
 
         slots[slot].type = in->type;

@@ -207,7 +207,7 @@ values_append(values_t *vs, const kong_value_t *v, size_t n)
     index = vs->bytes.size / sizeof(kong_value_t);
     bytes_put(&vs->bytes, v, n * sizeof(kong_value_t));
 
-    return (uint32_t) index;
+    return (uint32_t) (vs->first + index);
 }
 
 

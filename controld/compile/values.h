@@ -16,6 +16,7 @@ typedef struct {
     arena_t         *arena;
     writer_t        *writer;
     const config_t  *config;        /* for vault references */
+    size_t           first;         /* values before these */
     bytes_t          bytes;         /* kong_value_t[] */
     struct {
         uint64_t     hash;

@@ -44,6 +44,7 @@ typedef struct {
     size_t        n_broken;
     uint64_t      sum[2];
     config_t     *holder;
+    arena_t      *index;             /* where the holder's indexes are */
 } rows_table_t;
 
 struct rows_s {
@@ -83,7 +84,10 @@ static void rows_one(rows_maker_t *m, int kind, const rows_new_t *new_row,
     const rows_row_t *old, rows_row_t *out);
 static void rows_validate(rows_maker_t *m, const schema_t *s,
     rows_row_t *out);
-static void rows_holder(rows_maker_t *m, int kind, rows_table_t *t);
+static void rows_holder(rows_maker_t *m, int kind, rows_table_t *t,
+    const rows_table_t *old);
+static int rows_splice(rows_maker_t *m, int kind, rows_table_t *t,
+    const rows_table_t *old);
 static void rows_compact(rows_maker_t *m);
 static rows_table_t *rows_table_copy(rows_maker_t *m, int kind,
     const rows_block_t *keep);
@@ -543,7 +547,7 @@ rows_table(rows_maker_t *m, int kind)
         j++;
     }
 
-    rows_holder(m, kind, t);
+    rows_holder(m, kind, t, old);
 
     return t;
 }
@@ -625,28 +629,105 @@ rows_validate(rows_maker_t *m, const schema_t *s, rows_row_t *out)
 
 /* the good rows as a configuration's table, with its indexes */
 static void
-rows_holder(rows_maker_t *m, int kind, rows_table_t *t)
+rows_holder(rows_maker_t *m, int kind, rows_table_t *t,
+    const rows_table_t *old)
 {
-    size_t       i;
-    rows_row_t  *r;
+    size_t           i;
+    rows_row_t      *r;
+    config_table_t  *table;
+
+    for (i = 0; i < t->n; i++) {
+        r = &t->rows[i];
+        t->sum[0] += r->sum[0];
+        t->sum[1] += r->sum[1];
+        t->n_broken += (r->reason != NULL);
+    }
+
+    if (old != NULL && rows_splice(m, kind, t, old) == 0) {
+        return;
+    }
 
     t->holder = config_new();
     t->holder->arena->oom = m->block->arena->oom;
 
     for (i = 0; i < t->n; i++) {
         r = &t->rows[i];
-        t->sum[0] += r->sum[0];
-        t->sum[1] += r->sum[1];
 
-        if (r->reason != NULL) {
-            t->n_broken++;
-            continue;
+        if (r->reason == NULL) {
+            (void) config_add(t->holder, rows_kinds[kind].entity, r->entity);
         }
-
-        (void) config_add(t->holder, rows_kinds[kind].entity, r->entity);
     }
 
+    /* by id they are already */
+
+    table = config_table(t->holder, rows_kinds[kind].entity);
+    table->ascending = table->rows;
     t->holder->arena->oom = NULL;
+    t->index = arena_ref(t->holder->arena);
+}
+
+
+/* what is between the first and the last row that changed comes into the
+ * table before */
+static int
+rows_splice(rows_maker_t *m, int kind, rows_table_t *t,
+    const rows_table_t *old)
+{
+    int               rc;
+    size_t            i, n, end;
+    value_t         **good;
+    config_table_t   *table;
+    config_splice_t   sp;
+
+    good = malloc((t->n + 1) * sizeof(value_t *));
+
+    if (good == NULL) {
+        return -1;
+    }
+
+    for (i = 0, n = 0; i < t->n; i++) {
+        if (t->rows[i].reason == NULL) {
+            good[n++] = t->rows[i].entity;
+        }
+    }
+
+    memset(&sp, 0, sizeof(sp));
+    sp.from = config_table(old->holder, rows_kinds[kind].entity);
+
+    while (sp.at < n && sp.at < sp.from->n
+           && good[sp.at] == sp.from->rows[sp.at])
+    {
+        sp.at++;
+    }
+
+    for (end = 0; end < n - sp.at && end < sp.from->n - sp.at
+                  && good[n - end - 1] == sp.from->rows[sp.from->n - end - 1];
+         end++)
+    {
+        /* void */
+    }
+
+    sp.n = sp.from->n - sp.at - end;
+    sp.rows = good + sp.at;
+    sp.n_rows = n - sp.at - end;
+
+    t->holder = config_new();
+    t->holder->arena->oom = m->block->arena->oom;
+    table = config_table(t->holder, rows_kinds[kind].entity);
+
+    rc = config_splice(table, t->holder->arena, &sp);
+    t->holder->arena->oom = NULL;
+    free(good);
+
+    if (rc != 0) {
+        config_free(t->holder);
+        t->holder = NULL;
+        return -1;
+    }
+
+    t->index = arena_ref(sp.same_keys ? old->index : t->holder->arena);
+
+    return 0;
 }
 
 
@@ -736,7 +817,7 @@ rows_table_copy(rows_maker_t *m, int kind, const rows_block_t *keep)
         }
     }
 
-    rows_holder(m, kind, t);
+    rows_holder(m, kind, t, NULL);
 
     return t;
 }
@@ -802,6 +883,7 @@ rows_table_put(rows_table_t *t)
     }
 
     config_free(t->holder);
+    arena_free(t->index);
     free(t->rows);
     free(t);
 }
