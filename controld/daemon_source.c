@@ -228,6 +228,12 @@ daemon_source_state(daemon_t *d, publisher_state_t *out)
     out->source = d->ops->name;
     out->database = 1;
     out->reachable = state.reachable;
+    out->host = state.host;
+    out->role = state.role;
+    out->changed = state.since;
+    out->timeline = state.timeline;
+    out->version = state.version;
+    out->aside = d->n_aside;
 
     if (state.message[0] != '\0') {
         out->ok = 0;

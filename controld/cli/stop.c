@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -25,6 +26,7 @@ static const char *stop_prefix(cli_t *cli, pid_t *nginx);
 static int stop_daemon(cli_t *cli, const char *prefix);
 static int drain_one(cli_t *cli, const conf_listen_t *listen);
 static void health_controld(cli_t *cli, const char *prefix);
+static void health_database(cli_t *cli, const value_t *status);
 
 
 /* the prefix of a node that runs; NULL after an error */
@@ -252,6 +254,42 @@ cli_health(cli_t *cli)
 }
 
 
+/* a line about the server that is read, and how old what is served is */
+static void
+health_database(cli_t *cli, const value_t *status)
+{
+    const char     *age;
+    const value_t  *host, *role, *since, *served, *aside;
+
+    host = value_path(status, "database.host");
+    role = value_path(status, "database.role");
+    since = value_path(status, "database.since");
+    served = value_path(status, "configuration.age");
+    aside = value_path(status, "database.set_aside");
+
+    if (since == NULL || since->kind != VALUE_NUMBER) {
+        return;                          /* there is none */
+    }
+
+    age = (served != NULL && served->kind == VALUE_NUMBER)
+          ? arena_printf(cli->arena, ", what is served was published %.0f s "
+                         "ago", served->u.number) : "";
+
+    if (value_cstr(host) != NULL) {
+        cli_print("database.....%s %s for %.0f s%s", value_cstr(role),
+                  value_cstr(host), (double) time(NULL) - since->u.number,
+                  age);
+    } else {
+        cli_print("database.....out of reach for %.0f s%s",
+                  (double) time(NULL) - since->u.number, age);
+    }
+
+    if (aside != NULL && aside->kind == VALUE_NUMBER && aside->u.number > 0) {
+        cli_print("set aside....%.0f", aside->u.number);
+    }
+}
+
+
 /* what Kong would not tell; the node serves traffic in all of these cases */
 static void
 health_controld(cli_t *cli, const char *prefix)
@@ -279,6 +317,8 @@ health_controld(cli_t *cli, const char *prefix)
         cli_print("\nWARNING: controld has given no sign of life for %.0f "
                   "seconds", age->u.number);
     }
+
+    health_database(cli, status);
 
     ok = value_path(status, "database.reachable");
     message = value_path(status, "source.message");

@@ -132,6 +132,8 @@ static void publisher_beaten(void *data, int status, const char *body,
     size_t len);
 static void publisher_compare(void *data, int status, const char *body,
     size_t len);
+static void publisher_database(char *text, size_t size,
+    const publisher_state_t *state);
 static int publisher_adopt(publisher_t *p, uint32_t config,
     uint32_t endpoints);
 static int publisher_has(publisher_t *p, kong_segment_kind_t kind,
@@ -336,7 +338,7 @@ publisher_state(publisher_t *p, const publisher_state_t *state)
         return;
     }
 
-    size = strlen(message) + 256;
+    size = strlen(message) + 512;
     text = malloc(size);
 
     if (text != NULL) {
@@ -346,6 +348,11 @@ publisher_state(publisher_t *p, const publisher_state_t *state)
                         (long) getpid(), state->source, state->ok, message,
                         state->hash, state->since, state->database,
                         state->reachable);
+
+        if (state->database) {
+            publisher_database(text, size, state);
+        }
+
         free(p->state);
         p->state = text;
     }
@@ -353,6 +360,27 @@ publisher_state(publisher_t *p, const publisher_state_t *state)
     free(message);
 
     publisher_send_state(p);
+}
+
+
+/* the host's name is a setting's: nothing that a query minds is in it */
+static void
+publisher_database(char *text, size_t size, const publisher_state_t *state)
+{
+    size_t  len;
+
+    len = strlen(text);
+
+    if (strcspn(state->host, " &?#%+\t\r\n") == strlen(state->host)) {
+        (void) snprintf(text + len, size - len, "&host=%.127s&role=%s",
+                        state->host, state->role);
+        len = strlen(text);
+    }
+
+    (void) snprintf(text + len, size - len, "&changed=%.0f&timeline=%" PRIu64
+                    "&version=%" PRId64 "&aside=%zu", state->changed,
+                    state->timeline, state->version < 0 ? 0 : state->version,
+                    state->aside);
 }
 
 

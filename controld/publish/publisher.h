@@ -46,6 +46,12 @@ typedef struct {
     double       since;      /* epoch seconds */
     unsigned     database;   /* the source is one */
     unsigned     reachable;
+    const char  *host;       /* in use; "" when none is */
+    const char  *role;       /* "primary", "replica" or "" */
+    double       changed;    /* when `reachable` did, epoch seconds */
+    uint64_t     timeline;   /* of what is published; 0: not known */
+    int64_t      version;    /* the same; -1: it has none */
+    size_t       aside;      /* entities that are left out */
 } publisher_state_t;
 
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "../log.h"
 #include "postgres_private.h"
@@ -33,6 +34,7 @@ static void postgres_copy(arena_t *a, pg_settings_t *p);
 static unsigned postgres_same(const pg_settings_t *a, const pg_settings_t *b);
 static unsigned postgres_same_text(const char *a, const char *b);
 static void postgres_retry(evutil_socket_t fd, short what, void *data);
+static double postgres_time(void);
 static void postgres_changed(source_t *s);
 
 
@@ -417,6 +419,8 @@ postgres_state(const source_t *s, source_state_t *out)
     out->host = s->reachable ? s->main.name : "";
     out->role = !s->reachable ? ""
                 : s->identity.recovery ? "replica" : "primary";
+    out->since = s->since;
+    out->timeline = s->fence.timeline;
     out->version = (s->fence.system[0] != '\0') ? s->fence.version : -1;
 }
 
@@ -477,6 +481,8 @@ postgres_reachable(source_t *s)
         return;
     }
 
+    s->since = postgres_time();
+
     if (!s->host.quiet) {
         log_write(LOG_NOTICE, "database %s is read: it is a %s%s",
                   s->main.name, s->identity.recovery ? "replica" : "primary",
@@ -504,6 +510,7 @@ postgres_failed(source_t *s, const char *fmt, ...)
         return;
     }
 
+    s->since = (was || s->since == 0) ? postgres_time() : s->since;
     s->reachable = 0;
     s->tried = 1;
     strcpy(s->message, text);
@@ -540,6 +547,17 @@ postgres_unread(source_t *s, const char *fmt, ...)
     }
 
     postgres_changed(s);
+}
+
+
+static double
+postgres_time(void)
+{
+    struct timespec  now;
+
+    (void) clock_gettime(CLOCK_REALTIME, &now);
+
+    return (double) now.tv_sec;
 }
 
 

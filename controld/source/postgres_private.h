@@ -173,6 +173,7 @@ struct source_s {
 
     unsigned             tried:1;
     unsigned             reachable:1;
+    double               since;          /* when `reachable` changed */
     char                 message[512];
     char                 logged[512];
 };

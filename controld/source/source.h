@@ -39,6 +39,8 @@ typedef struct {
     const char  *message;            /* why it is not read; "" when it is */
     const char  *host;               /* in use, "" when none is */
     const char  *role;               /* "primary", "replica" or "" */
+    double       since;              /* epoch s: when `reachable` changed */
+    uint64_t     timeline;           /* of what is published; 0: not told */
     int64_t      version;            /* of what is published; -1: none */
 } source_state_t;
 

@@ -23,6 +23,8 @@ static ngx_int_t ngx_http_kong_control_set_state(ngx_http_request_t *r);
 static ngx_int_t ngx_http_kong_control_get_state(ngx_http_request_t *r);
 static ngx_int_t ngx_http_kong_control_number(ngx_http_request_t *r,
     const char *name, ngx_int_t *out);
+static ngx_uint_t ngx_http_kong_control_known(ngx_http_request_t *r,
+    const char *name);
 static void ngx_http_kong_control_text(ngx_http_request_t *r,
     const char *name, u_char *out, size_t size);
 static ngx_int_t ngx_http_kong_control_answer(ngx_http_request_t *r,
@@ -275,6 +277,12 @@ ngx_http_kong_control_set_state(ngx_http_request_t *r)
     state->since = since;
     state->database = database;
     state->reachable = reachable;
+    state->changed = ngx_http_kong_control_known(r, "changed");
+    state->timeline = ngx_http_kong_control_known(r, "timeline");
+    state->version = ngx_http_kong_control_known(r, "version");
+    state->aside = ngx_http_kong_control_known(r, "aside");
+    ngx_http_kong_control_text(r, "host", state->host, sizeof(state->host));
+    ngx_http_kong_control_text(r, "role", state->role, sizeof(state->role));
     ngx_http_kong_control_text(r, "source", state->source,
                                sizeof(state->source));
     ngx_http_kong_control_text(r, "message", state->message,
@@ -339,6 +347,17 @@ ngx_http_kong_control_number(ngx_http_request_t *r, const char *name,
     *out = ngx_atoi(value.data, value.len);
 
     return *out == NGX_ERROR ? NGX_ERROR : NGX_OK;
+}
+
+
+/* 0 when it is not told */
+static ngx_uint_t
+ngx_http_kong_control_known(ngx_http_request_t *r, const char *name)
+{
+    ngx_int_t  n;
+
+    return ngx_http_kong_control_number(r, name, &n) == NGX_OK
+           ? (ngx_uint_t) n : 0;
 }
 
 

@@ -20,6 +20,8 @@ typedef struct {
 
 
 static ngx_int_t ngx_http_kong_status_get(ngx_http_request_t *r);
+static u_char *ngx_http_kong_status_database(u_char *p, u_char *last,
+    ngx_http_kong_main_conf_t *mcf);
 static ngx_int_t ngx_http_kong_status_size_args(ngx_http_request_t *r,
     ngx_http_kong_size_t *size, const char **err);
 static u_char *ngx_http_kong_status_size(u_char *p, u_char *last,
@@ -99,7 +101,6 @@ ngx_http_kong_status_get(ngx_http_request_t *r)
     u_char                     *p, *last;
     ngx_buf_t                  *b;
     const char                 *err;
-    ngx_kong_control_t         *control;
     ngx_http_kong_size_t        size;
     ngx_http_kong_main_conf_t  *mcf;
 
@@ -108,7 +109,6 @@ ngx_http_kong_status_get(ngx_http_request_t *r)
     }
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_kong_module);
-    control = ngx_kong_zone_control(mcf->zone);
 
     len = 4096 + NGX_KONG_MAX_WORKERS * 128;
 
@@ -120,10 +120,7 @@ ngx_http_kong_status_get(ngx_http_request_t *r)
     p = b->last;
     last = b->end;
 
-    /* without a database there is nothing that could be out of reach */
-    p = ngx_slprintf(p, last, "{\"database\":{\"reachable\":%s},",
-                     !control->daemon.database || control->daemon.reachable
-                     ? "true" : "false");
+    p = ngx_http_kong_status_database(p, last, mcf);
     p = ngx_http_kong_status_memory(r, p, last, &size);
     p = ngx_http_kong_status_server(p, last);
     p = ngx_http_kong_status_node(r, p, last);
@@ -132,6 +129,51 @@ ngx_http_kong_status_get(ngx_http_request_t *r)
     b->last = p;
 
     return ngx_http_kong_status_send(r, NGX_HTTP_OK, b);
+}
+
+
+/* Kong's `reachable`; which server is read, since when that is so, and what
+ * the configuration was read from */
+static u_char *
+ngx_http_kong_status_database(u_char *p, u_char *last,
+    ngx_http_kong_main_conf_t *mcf)
+{
+    u_char                    host[sizeof(((ngx_kong_daemon_state_t *)
+                                           NULL)->host)];
+    u_char                    role[sizeof(((ngx_kong_daemon_state_t *)
+                                           NULL)->role)];
+    u_char                    escaped[sizeof(host) * 6], *end;
+    ngx_kong_daemon_state_t  *daemon;
+
+    daemon = &ngx_kong_zone_control(mcf->zone)->daemon;
+
+    /* without a database there is nothing that could be out of reach */
+
+    if (!daemon->database) {
+        return ngx_slprintf(p, last, "{\"database\":{\"reachable\":true},");
+    }
+
+    ngx_kong_zone_lock(mcf->zone);
+    ngx_memcpy(host, daemon->host, sizeof(host));
+    ngx_memcpy(role, daemon->role, sizeof(role));
+    ngx_kong_zone_unlock(mcf->zone);
+
+    p = ngx_slprintf(p, last, "{\"database\":{\"reachable\":%s,"
+                     "\"since\":%uA,",
+                     daemon->reachable ? "true" : "false", daemon->changed);
+
+    if (host[0] == '\0') {
+        p = ngx_slprintf(p, last, "\"host\":null,\"role\":null,");
+
+    } else {
+        end = (u_char *) ngx_escape_json(escaped, host, ngx_strlen(host));
+        p = ngx_slprintf(p, last, "\"host\":\"%*s\",\"role\":\"%s\",",
+                         (size_t) (end - escaped), escaped, role);
+    }
+
+    return ngx_slprintf(p, last, "\"timeline\":%uA,\"version\":%uA,"
+                        "\"set_aside\":%uA},", daemon->timeline,
+                        daemon->version, daemon->aside);
 }
 
 

@@ -22,6 +22,12 @@ typedef struct {
     ngx_atomic_t   ok;               /* the source's last load was good */
     ngx_atomic_t   database;         /* 0: DB-less */
     ngx_atomic_t   reachable;
+    ngx_atomic_t   changed;          /* epoch s: when `reachable` did */
+    ngx_atomic_t   timeline;         /* of what is published; 0: not told */
+    ngx_atomic_t   version;          /* the same */
+    ngx_atomic_t   aside;            /* entities that are left out */
+    u_char         host[128];        /* "" when none is in use */
+    u_char         role[16];         /* "primary", "replica" or "" */
     u_char         source[16];       /* "file", "off", "postgres" */
     u_char         message[NGX_KONG_ZONE_TEXT];
 } ngx_kong_daemon_state_t;

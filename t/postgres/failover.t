@@ -42,6 +42,9 @@ $pg->stop('KILL');
 ok(wait_until(5, sub { $node->error_log =~ /it is a replica/ }),
    'the replica is read');
 is($node->status->{database}{reachable}, 1, '/status: reachable');
+is($node->status->{database}{role}, 'replica', '/status: the role');
+is($node->status->{database}{host}, "127.0.0.1:$replica->{port}",
+   '/status: the host');
 
 $replica->promote;
 my $begin = now();
@@ -51,6 +54,10 @@ is($node->wait_status('/c', 200, seconds => 8)->status, 200,
    'a change on the new primary');
 cmp_ok(now() - $begin, '<', 5, sprintf('%.1f s after the promotion',
                                        now() - $begin));
+ok(wait_until(5, sub {
+    my $s = $node->status->{database};
+    $s->{role} eq 'primary' && $s->{timeline} == 2
+}), '/status: the role and the timeline');
 $rows->route('d');
 $begin = now();
 is($node->wait_status('/d', 200, seconds => 5)->status, 200, 'another one');
@@ -72,6 +79,9 @@ is($node->get('/old')->status, 404, 'nor when the new one is away');
 like($node->status->{source}{message} || '', qr/timeline/,
      '/status says why');
 is($node->status->{database}{reachable}, 0, '/status: out of reach');
+is($node->status->{database}{host}, undef, '/status: no host is in use');
+like(($node->kong('health'))[1], qr/^database\.+out of reach for [1-9]/m,
+     'kong health says since when');
 
 my $r = load_wait($load);
 is($r->{failed} + $r->{connect} + $r->{read} + $r->{timeout}, 0,

@@ -24,6 +24,13 @@ is($node->get('/a')->status, 200, 'a row is served');
 
 my $status = $node->status;
 is($status->{database}{reachable}, 1, '/status: reachable');
+is($status->{database}{host}, "127.0.0.1:$pg->{port}", '/status: the host');
+is($status->{database}{role}, 'primary', '/status: its role');
+is($status->{database}{timeline}, 1, '/status: the timeline');
+is($status->{database}{version}, $pg->query('SELECT max(version)
+    FROM controld_commits'), '/status: the version');
+cmp_ok(abs($status->{database}{since} - time()), '<', 30, '/status: since');
+is($status->{database}{set_aside}, 0, '/status: nothing is set aside');
 is($status->{source}{kind}, 'postgres', '/status: the source');
 is($status->{source}{ok}, 1, '/status: good');
 
@@ -80,6 +87,10 @@ like($a->body, qr/third-party/, 'and is named');
 is($node->wait_status('/open', 200)->status, 200, 'no other');
 like($node->status->{source}{message}, qr/set aside: plugin 'third-party'/,
      '/status tells it');
+is($node->status->{database}{set_aside}, 1, '/status counts it');
+like(($node->kong('health'))[1], qr/^database\.+primary 127\.0\.0\.1:\d+ for
+     \ \d+\ s,\ what\ is\ served\ was\ published\ \d+\ s\ ago\n
+     set\ aside\.+1$/mx, 'kong health, too');
 
 $rows->sql("DELETE FROM plugins WHERE name = 'third-party'");
 is($node->wait_status('/guarded', 200)->status, 200, 'gone: open again');
