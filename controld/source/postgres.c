@@ -561,9 +561,25 @@ postgres_time(void)
 }
 
 
+void
+postgres_tell(source_t *s)
+{
+    if (s->told.timeline != s->fence.timeline
+        || s->told.version != s->fence.version
+        || s->told.recovery != s->identity.recovery)
+    {
+        postgres_changed(s);
+    }
+}
+
+
 static void
 postgres_changed(source_t *s)
 {
+    s->told.timeline = s->fence.timeline;
+    s->told.version = s->fence.version;
+    s->told.recovery = s->identity.recovery;
+
     s->host.state(s->host.data);
 }
 

@@ -174,6 +174,11 @@ struct source_s {
     unsigned             tried:1;
     unsigned             reachable:1;
     double               since;          /* when `reachable` changed */
+    struct {
+        uint64_t         timeline;
+        int64_t          version;
+        unsigned         recovery;
+    } told;                              /* what the daemon last asked for */
     char                 message[512];
     char                 logged[512];
 };
@@ -188,6 +193,8 @@ void postgres_failed(source_t *s, const char *fmt, ...)
 void postgres_unread(source_t *s, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void postgres_ms(struct timeval *tv, unsigned ms);
+/* details that changed since: the daemon, once a second */
+void postgres_tell(source_t *s);
 
 /* postgres_link.c */
 int pg_link_init(pg_link_t *l, source_t *s);

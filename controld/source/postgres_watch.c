@@ -115,6 +115,7 @@ postgres_tick(evutil_socket_t fd, short what, void *data)
     (void) what;
 
     s->ticks++;
+    postgres_tell(s);
 
     /* the disk was full, nginx refused: again, less and less often */
 

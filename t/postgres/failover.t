@@ -80,7 +80,7 @@ like($node->status->{source}{message} || '', qr/timeline/,
      '/status says why');
 is($node->status->{database}{reachable}, 0, '/status: out of reach');
 is($node->status->{database}{host}, undef, '/status: no host is in use');
-like(($node->kong('health'))[1], qr/^database\.+out of reach for [1-9]/m,
+like(($node->kong('health', '-p', $node->{prefix}))[1], qr/^database\.+out of reach for [1-9]/m,
      'kong health says since when');
 
 my $r = load_wait($load);
