@@ -82,6 +82,8 @@ static int external_record(external_t *x, const external_attr_t *attr,
     const value_t *v, const char *path, field_t *f);
 static int external_shorthands(external_t *x, const external_attr_t *attr,
     const value_t *v, const char *path, field_t *f);
+static const char *external_replaced(external_t *x, const value_t *v,
+    const char *path);
 static int external_rule(external_t *x, const external_attr_t *attr,
     const value_t *v, const char *path, field_t *f);
 static const char *external_member(external_t *x, const value_t *v,
@@ -521,7 +523,7 @@ external_pattern(external_t *x, const external_attr_t *attr, const value_t *v,
 }
 
 
-/* [ "pattern", {pattern: ...}, ... ] */
+/* [ "pattern", {pattern: ...}, ... ], or these as {patterns: [...]} */
 static int
 external_patterns(external_t *x, const external_attr_t *attr,
     const value_t *v, const char *path, field_t *f)
@@ -534,6 +536,10 @@ external_patterns(external_t *x, const external_attr_t *attr,
     static const external_attr_t  match = {
         "match", 0, NULL, offsetof(field_t, match), 0
     };
+
+    if (v->kind == VALUE_OBJECT && value_get(v, "patterns") != NULL) {
+        v = value_get(v, "patterns");
+    }
 
     if (v->kind != VALUE_ARRAY || v->len == 0) {
         return external_fail(x, v, path, "must be a list of Lua patterns");
@@ -810,7 +816,7 @@ external_record(external_t *x, const external_attr_t *attr, const value_t *v,
 }
 
 
-/* [ {name: {type, elements, deprecation: {replaced_by: "a.b"}}}, ... ] */
+/* [ {name: {type, elements, deprecation: {replaced_with: ...}}}, ... ] */
 static int
 external_shorthands(external_t *x, const external_attr_t *attr,
     const value_t *v, const char *path, field_t *f)
@@ -819,7 +825,7 @@ external_shorthands(external_t *x, const external_attr_t *attr,
     field_t         *rule;
     shorthand_t     *list;
     const char      *at;
-    const value_t   *item, *to;
+    const value_t   *item;
 
     (void) attr;
 
@@ -847,14 +853,7 @@ external_shorthands(external_t *x, const external_attr_t *attr,
         list[i].type = rule->type;
         list[i].elements = rule->elements;
 
-        to = value_path(item, "deprecation.replaced_by");
-
-        if (to == NULL) {
-            return external_fail(x, item, at, "needs "
-                                 "\"deprecation.replaced_by\"");
-        }
-
-        list[i].replaced_by = external_text(x, to, at);
+        list[i].replaced_by = external_replaced(x, item, at);
 
         if (list[i].replaced_by == NULL) {
             return -1;
@@ -862,6 +861,41 @@ external_shorthands(external_t *x, const external_attr_t *attr,
     }
 
     return 0;
+}
+
+
+/* deprecation: {replaced_with: [ {path: [a, b]} ]}: "a.b" */
+static const char *
+external_replaced(external_t *x, const value_t *v, const char *path)
+{
+    size_t          i;
+    const char     *dotted, *step;
+    const value_t  *to;
+
+    to = value_path(v, "deprecation.replaced_with");
+    to = (to != NULL && to->kind == VALUE_ARRAY) ? value_at(to, 0) : NULL;
+    to = value_get(to, "path");
+
+    if (to == NULL || to->kind != VALUE_ARRAY || to->len == 0) {
+        (void) external_fail(x, v, path, "needs a deprecation with "
+                             "\"replaced_with\": [ {\"path\": [ ... ]} ]");
+        return NULL;
+    }
+
+    dotted = NULL;
+
+    for (i = 0; i < to->len; i++) {
+        step = external_text(x, &to->u.items[i], path);
+
+        if (step == NULL) {
+            return NULL;
+        }
+
+        dotted = dotted ? arena_printf(x->arena, "%s.%s", dotted, step)
+                        : step;
+    }
+
+    return dotted;
 }
 
 
