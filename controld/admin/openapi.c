@@ -195,7 +195,9 @@ openapi_operation(arena_t *a, const admin_route_t *route, unsigned method,
         name = arena_printf(a, "%s.page", name);
     }
 
-    if (method & (ADMIN_POST|ADMIN_PUT|ADMIN_PATCH)) {
+    if ((method & (ADMIN_POST|ADMIN_PUT|ADMIN_PATCH))
+        && route->then == NULL)
+    {
         openapi_body(a, route, openapi_object(a, out, "requestBody"));
     }
 
@@ -203,6 +205,10 @@ openapi_operation(arena_t *a, const admin_route_t *route, unsigned method,
 
     if (method == ADMIN_DELETE) {
         openapi_answer(a, answers, "204", "It is gone.", NULL);
+
+    } else if (route->then != NULL) {
+        openapi_answer(a, answers, (method == ADMIN_GET) ? "200" : "204",
+                       "It is so.", (method == ADMIN_GET) ? "any" : NULL);
 
     } else if (method == ADMIN_POST && list) {
         openapi_answer(a, answers, "201", "It was made.", name);
