@@ -26,7 +26,8 @@ like($r->header('Content-Type'), qr{^application/json}, 'as JSON');
 
 my @bad;
 
-sub must
+# with a prototype: a match in a list is a list
+sub must($$$)
 {
     my ($where, $good, $what) = @_;
 
