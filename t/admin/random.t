@@ -98,6 +98,44 @@ my %zero = (
 
 is($pg->query($zero{$_}), '0', "none: $_") for sort keys %zero;
 
+# every unique key and every foreign key of the catalog, counted anew: an
+# index that lies would not be believed
+my $keys = $pg->query(<<'SQL');
+SELECT c.contype, c.conrelid::regclass, c.confrelid::regclass,
+    (SELECT string_agg(quote_ident(a.attname), ',' ORDER BY k.n)
+     FROM unnest(c.conkey) WITH ORDINALITY AS k (attnum, n)
+     JOIN pg_attribute a ON a.attrelid = c.conrelid
+                         AND a.attnum = k.attnum),
+    (SELECT string_agg(quote_ident(a.attname), ',' ORDER BY k.n)
+     FROM unnest(c.confkey) WITH ORDINALITY AS k (attnum, n)
+     JOIN pg_attribute a ON a.attrelid = c.confrelid
+                         AND a.attnum = k.attnum)
+FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace
+WHERE c.contype IN ('u', 'p', 'f') AND n.nspname = 'public'
+ORDER BY 2, 1, c.conname
+SQL
+
+my (%kinds, @broken);
+
+for my $line (split(/\n/, $keys)) {
+    my ($kind, $table, $other, $own, $theirs) = split(/\|/, $line);
+    my $null = join(' OR ', map { "$_ IS NULL" } split(/,/, $own));
+
+    $kinds{$kind}++;
+
+    my $n = $kind eq 'f'
+        ? $pg->query("SELECT count(*) FROM $table WHERE NOT ($null) AND
+              ($own) NOT IN (SELECT $theirs FROM $other)")
+        : $pg->query("SELECT count(*) FROM (SELECT 1 FROM $table
+              WHERE NOT ($null) GROUP BY $own HAVING count(*) > 1) x");
+
+    push @broken, "$table ($own): $n" if $n ne '0';
+}
+
+is("@broken", '', 'every key of the catalog is held');
+cmp_ok($kinds{f} || 0, '>', 20, 'foreign keys were counted');
+cmp_ok($kinds{u} || 0, '>', 20, 'unique keys were counted');
+
 # both nodes show what the database has
 for my $node (@nodes) {
     my ($n, $next) = (0, '/consumers?size=37');
