@@ -190,6 +190,7 @@ daemon_open_publisher(daemon_t *d, const char **err)
                              conf_path(d->conf, "sockets/control.sock"));
 
     if (d->control == NULL
+        || (d->counters = counters_new(d->base, d->control, d->conf)) == NULL
         || (d->publisher = publisher_new(d->base, d->store, &threads,
                                          d->control))
            == NULL)
@@ -303,6 +304,7 @@ daemon_close(daemon_t *d)
     offload_free(d->keep);
 
     daemon_source_close(d);
+    counters_free(d->counters);
     control_free(d->control);
     publisher_free(d->publisher);
 
@@ -427,6 +429,7 @@ daemon_hup(evutil_socket_t number, short what, void *data)
         d->conf_arena = arena;
         admin_reload(d->admin);
         ask_reload(d->ask, conf);
+        counters_reload(d->counters, conf);
     }
 
     level = conf_str(d->conf, "log_level");

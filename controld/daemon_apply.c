@@ -491,6 +491,7 @@ daemon_adopt(apply_t *a)
     d->active = a->load->generation;
     generation_get(d->active);
     d->restored = (a->restore && !a->source);
+    counters_watch(d->counters, d->active->config);
 
     if (a->restore) {
         daemon_resume(a);

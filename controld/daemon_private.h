@@ -10,6 +10,7 @@
 
 #include "admin/admin.h"
 #include "ask/ask.h"
+#include "counters/counters.h"
 #include "daemon.h"
 #include "dns/dns.h"
 #include "offload.h"
@@ -76,6 +77,7 @@ struct daemon_s {
     control_t           *control;
     store_t             *store;
     publisher_t         *publisher;
+    counters_t          *counters;
     dns_t               *dns;
     file_t              *file;
     const source_ops_t  *ops;        /* of a database, NULL: a file */

@@ -350,6 +350,8 @@ ngx_int_t ngx_http_kong_control_handler(ngx_http_request_t *r);
 /* the control socket's /health */
 ngx_int_t ngx_http_kong_health_get(ngx_http_request_t *r);
 ngx_int_t ngx_http_kong_health_post(ngx_http_request_t *r);
+/* the control socket's /counters */
+ngx_int_t ngx_http_kong_ledger_handler(ngx_http_request_t *r);
 /* the Admin API of proxy-cache: this node's cache */
 ngx_int_t ngx_http_kong_cache_handler(ngx_http_request_t *r);
 /* the control socket's /purge: what another node was asked to */

@@ -14,7 +14,6 @@
 #include "entities.h"
 #include "patch.h"
 #include "plugins.h"
-#include "refusals.h"
 #include "route_section.h"
 #include "upstreams.h"
 #include "../../ngx_kong_module/snapshot/kong_index.h"
@@ -165,17 +164,7 @@ compile_plugins(compile_t *cc)
         id = value_cstr(value_get(v, "id"));
 
         if (p != NULL && p->implemented) {
-            why = refusals_check(cc->arena, v);
-
-            if (why == NULL || aside_plugin(&cc->aside, v, i, why)) {
-                continue;
-            }
-
-            cc->err = arena_printf(cc->arena, "plugin '%s' (id %s) enabled "
-                                   "%s cannot run: %s", name->u.string,
-                                   id ? id : "unknown",
-                                   compile_plugin_scope(cc, v), why);
-            return -1;
+            continue;
         }
 
         why = (p != NULL) ? p->refused : NULL;

@@ -8,7 +8,6 @@
 
 #include "entities.h"
 #include "patch.h"
-#include "refusals.h"
 #include "../../ngx_kong_module/snapshot/kong_index.h"
 
 
@@ -163,9 +162,7 @@ patch_plugin_type(patch_t *p, const value_t *row, kong_plugin_t *in)
 
     schema = schema_plugin(name->u.string, name->len);
 
-    if (schema == NULL || !schema->implemented
-        || refusals_check(p->arena, row) != NULL)
-    {
+    if (schema == NULL || !schema->implemented) {
         return -1;
     }
 

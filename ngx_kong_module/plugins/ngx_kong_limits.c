@@ -18,6 +18,8 @@ static ngx_int_t ngx_kong_limits_prefix(ngx_kong_instance_t *in,
     ngx_pool_t *pool, ngx_kong_limits_t *limits);
 static ngx_uint_t ngx_kong_limits_value(ngx_http_request_t *r,
     ngx_kong_limit_who_t *who, ngx_str_t *value, ngx_uint_t *binary);
+static ngx_int_t ngx_kong_limits_text(ngx_pool_t *pool, ngx_str_t *value,
+    size_t max, ngx_str_t *text);
 static ngx_uint_t ngx_kong_limits_is_text(ngx_str_t *value);
 
 
@@ -41,16 +43,37 @@ static ngx_str_t  ngx_kong_limits_by[] = {
 };
 
 
-ngx_kong_counters_t *
-ngx_kong_limits_counters(void)
+static ngx_kong_control_t *
+ngx_kong_limits_control(void)
 {
     ngx_http_kong_main_conf_t  *mcf;
 
     mcf = ngx_http_cycle_get_module_main_conf(ngx_cycle,
                                               ngx_http_kong_module);
 
-    return (mcf && mcf->zone) ? ngx_kong_zone_control(mcf->zone)->counters
-                              : NULL;
+    return (mcf && mcf->zone) ? ngx_kong_zone_control(mcf->zone) : NULL;
+}
+
+
+ngx_kong_counters_t *
+ngx_kong_limits_counters(void)
+{
+    ngx_kong_control_t  *control;
+
+    control = ngx_kong_limits_control();
+
+    return control ? control->counters : NULL;
+}
+
+
+ngx_kong_ledger_t *
+ngx_kong_limits_ledger(void)
+{
+    ngx_kong_control_t  *control;
+
+    control = ngx_kong_limits_control();
+
+    return control ? control->ledger : NULL;
 }
 
 
@@ -98,9 +121,15 @@ ngx_kong_limits_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool,
 
     limits->scope = ngx_kong_counters_key(counters, scope, p - scope);
 
-    if (name != NULL) {
-        limits->name = *name;
-        limits->named = 1;
+    limits->record = in->record;
+    limits->named = (name != NULL);
+
+    if (name != NULL
+        && ngx_kong_limits_text(pool, name, NGX_KONG_LIMIT_NAME,
+                                &limits->name)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     return ngx_kong_limits_prefix(in, pool, limits);
@@ -277,41 +306,78 @@ ngx_int_t
 ngx_kong_limits_identifier(ngx_http_request_t *r, ngx_kong_limit_who_t *who,
     ngx_str_t *identifier)
 {
-    u_char      *p, digest[NGX_KONG_LIMITS_DIGEST];
-    ngx_str_t    value;
-    ngx_uint_t   binary;
+    ngx_str_t   value;
+    ngx_uint_t  binary;
 
     (void) ngx_kong_limits_value(r, who, &value, &binary);
 
-    if (!binary && ngx_kong_limits_is_text(&value)) {
-        *identifier = value;
-        return NGX_OK;
+    if (!binary) {
+        return ngx_kong_limits_text(r->pool, &value, NGX_KONG_LIMIT_ID,
+                                    identifier);
     }
 
-    p = ngx_pnalloc(r->pool, sizeof("sha256:") + 2 * sizeof(digest));
-    if (p == NULL) {
+    identifier->len = 36;
+    identifier->data = ngx_pnalloc(r->pool, 37);
+    if (identifier->data == NULL) {
         return NGX_ERROR;
     }
 
-    identifier->data = p;
+    kong_uuid_text(value.data, (char *) identifier->data);
 
-    if (binary) {
-        kong_uuid_text(value.data, (char *) p);
-        identifier->len = 36;
+    return NGX_OK;
+}
+
+
+/* itself, or its digest */
+static ngx_int_t
+ngx_kong_limits_text(ngx_pool_t *pool, ngx_str_t *value, size_t max,
+    ngx_str_t *text)
+{
+    u_char  *p, digest[NGX_KONG_LIMITS_DIGEST];
+
+    if (value->len <= max && ngx_kong_limits_is_text(value)) {
+        *text = *value;
         return NGX_OK;
     }
 
-    if (EVP_Digest(value.data, value.len, digest, NULL, EVP_sha256(), NULL)
-        != 1)
+    p = ngx_pnalloc(pool, sizeof("sha256:") + 2 * sizeof(digest));
+
+    if (p == NULL
+        || EVP_Digest(value->data, value->len, digest, NULL, EVP_sha256(),
+                      NULL)
+           != 1)
     {
         return NGX_ERROR;
     }
 
+    text->data = p;
     p = ngx_cpymem(p, "sha256:", 7);
     p = ngx_hex_dump(p, digest, sizeof(digest));
-    identifier->len = p - identifier->data;
+    text->len = p - text->data;
 
     return NGX_OK;
+}
+
+
+void
+ngx_kong_limits_id(ngx_kong_counters_t *counters, uint64_t store,
+    ngx_kong_limits_t *limits, ngx_str_t *identifier,
+    ngx_kong_ledger_id_t *id)
+{
+    ngx_kong_counter_key_t  who;
+
+    /* no more than what the store's own key says */
+
+    who = ngx_kong_counters_key(counters, identifier->data, identifier->len);
+    who.high ^= store;
+
+    id->store = store;
+    id->key = ngx_kong_limits_key(counters, limits, &who);
+    id->route = limits->record->route_id;
+    id->service = limits->record->service_id;
+    id->identifier = *identifier;
+    id->name = limits->name;
+    id->named = limits->named;
 }
 
 
@@ -321,10 +387,6 @@ ngx_kong_limits_is_text(ngx_str_t *value)
 {
     u_char   *p, *start, *last;
     uint32_t  c;
-
-    if (value->len > NGX_KONG_LIMIT_ID) {
-        return 0;
-    }
 
     last = value->data + value->len;
 

@@ -7,14 +7,16 @@
 #define NGX_KONG_LIMITS_H
 
 #include "ngx_kong_plugin.h"
-#include "../zone/ngx_kong_counters.h"
+#include "../zone/ngx_kong_ledger.h"
 
 
 /* the longest text of a number */
 #define NGX_KONG_LIMIT_TEXT  32
 
-/* the longest identifier that is used as it is, outside of this node */
+/* the longest identifier and name that are used as they are, outside of this
+ * node */
 #define NGX_KONG_LIMIT_ID    128
+#define NGX_KONG_LIMIT_NAME  (NGX_KONG_LEDGER_TEXT - NGX_KONG_LIMIT_ID)
 
 typedef enum {
     NGX_KONG_LIMITS_LOCAL = 0,
@@ -43,8 +45,10 @@ typedef struct {
     ngx_kong_limit_t     items[NGX_KONG_PERIODS];
     ngx_uint_t           n;
     ngx_kong_counter_key_t  scope;       /* the plugin's, and the name */
+    const kong_plugin_t *record;         /* its scope */
     ngx_str_t            name;           /* when named, which those of
-                                            response-ratelimiting are */
+                                            response-ratelimiting are; long
+                                            ones are their digest */
     ngx_str_t            prefix;         /* Kong's, of keys in Redis */
     unsigned             named:1;
 } ngx_kong_limits_t;
@@ -58,6 +62,7 @@ typedef struct {
 
 /* NULL when there is no zone */
 ngx_kong_counters_t *ngx_kong_limits_counters(void);
+ngx_kong_ledger_t *ngx_kong_limits_ledger(void);
 
 /* for prepare(): the periods of a configuration object; `name` is that of a
  * limit of response-ratelimiting, or NULL */
@@ -77,6 +82,10 @@ ngx_kong_counter_key_t ngx_kong_limits_key(ngx_kong_counters_t *counters,
  * of the client's.  What is long or no text is its digest */
 ngx_int_t ngx_kong_limits_identifier(ngx_http_request_t *r,
     ngx_kong_limit_who_t *who, ngx_str_t *identifier);
+/* the same caller in the ledger, in one set of limits */
+void ngx_kong_limits_id(ngx_kong_counters_t *counters, uint64_t store,
+    ngx_kong_limits_t *limits, ngx_str_t *identifier,
+    ngx_kong_ledger_id_t *id);
 /* "second" ... "year" */
 ngx_str_t *ngx_kong_limits_period(ngx_kong_period_t period);
 /* fills in what is configured */

@@ -28,11 +28,14 @@ static u_char *ngx_kong_redis_begin(ngx_kong_redis_t *op,
     ngx_uint_t more);
 static u_char *ngx_kong_redis_key(u_char *p, ngx_kong_redis_limits_t *item,
     ngx_uint_t i, time_t now);
+static u_char *ngx_kong_redis_eval(u_char *p, const ngx_str_t *script,
+    ngx_uint_t keys);
+static u_char *ngx_kong_redis_row_key(u_char *p,
+    ngx_kong_ledger_entry_t *e);
 static u_char *ngx_kong_redis_keys_of(u_char *p,
     ngx_kong_redis_limits_t *items, ngx_uint_t n, time_t now);
 static u_char *ngx_kong_redis_integer(u_char *p, int64_t n);
-static u_char *ngx_kong_redis_ttl(u_char *p, ngx_kong_period_t period,
-    time_t now);
+static u_char *ngx_kong_redis_ttl(u_char *p, time_t end);
 static ngx_int_t ngx_kong_redis_suspend(ngx_http_request_t *r,
     ngx_kong_redis_ask_t *ask);
 static void ngx_kong_redis_asked(void *data, ngx_int_t rc);
@@ -77,6 +80,7 @@ ngx_kong_redis_take(ngx_kong_redis_t *op, ngx_kong_redis_limits_t *item,
     time_t now)
 {
     u_char      *p, *end, limit[NGX_KONG_LIMIT_TEXT];
+    time_t       start, stop;
     ngx_uint_t   i;
 
     item->amount = 1;
@@ -91,7 +95,8 @@ ngx_kong_redis_take(ngx_kong_redis_t *op, ngx_kong_redis_limits_t *item,
     for (i = 0; i < item->limits->n; i++) {
         end = ngx_kong_limits_number(limit, item->counts[i].limit);
         p = kong_resp_argument(p, limit, end - limit);
-        p = ngx_kong_redis_ttl(p, item->counts[i].period, now);
+        ngx_kong_counters_window(item->counts[i].period, now, &start, &stop);
+        p = ngx_kong_redis_ttl(p, stop);
     }
 
     op->command.len = p - op->command.data;
@@ -128,6 +133,7 @@ ngx_kong_redis_add(ngx_kong_redis_t *op, ngx_kong_redis_limits_t *items,
     ngx_uint_t n, time_t now)
 {
     u_char      *p;
+    time_t       start, end;
     ngx_uint_t   i, j;
 
     p = ngx_kong_redis_begin(op, &ngx_kong_redis_add_script, items, n, 0);
@@ -140,7 +146,9 @@ ngx_kong_redis_add(ngx_kong_redis_t *op, ngx_kong_redis_limits_t *items,
     for (i = 0; i < n; i++) {
         for (j = 0; items[i].amount != 0 && j < items[i].limits->n; j++) {
             p = ngx_kong_redis_integer(p, items[i].amount);
-            p = ngx_kong_redis_ttl(p, items[i].counts[j].period, now);
+            ngx_kong_counters_window(items[i].counts[j].period, now, &start,
+                                     &end);
+            p = ngx_kong_redis_ttl(p, end);
         }
     }
 
@@ -198,11 +206,80 @@ ngx_kong_redis_begin(ngx_kong_redis_t *op, const ngx_str_t *script,
         return kong_resp_argument(p, "MGET", 4);
     }
 
+    return ngx_kong_redis_eval(p, script, keys);
+}
+
+
+/* up to the keys, each of which has two arguments */
+static u_char *
+ngx_kong_redis_eval(u_char *p, const ngx_str_t *script, ngx_uint_t keys)
+{
     p = kong_resp_command(p, 3 + 3 * keys);
     p = kong_resp_argument(p, "EVAL", 4);
     p = kong_resp_argument(p, script->data, script->len);
 
     return ngx_kong_redis_integer(p, (int64_t) keys);
+}
+
+
+ngx_int_t
+ngx_kong_redis_add_rows(ngx_kong_redis_t *op, ngx_kong_ledger_row_t *rows,
+    ngx_uint_t n)
+{
+    u_char      *p;
+    ngx_uint_t   i;
+
+    op->n = n;
+    op->values = ngx_palloc(op->pool, n * sizeof(int64_t));
+    op->command.data = ngx_pnalloc(op->pool,
+                                   ngx_kong_redis_add_script.len
+                                   + 4 * KONG_RESP_OVERHEAD
+                                   + n * (NGX_KONG_REDIS_KEY
+                                          + NGX_KONG_LEDGER_TEXT
+                                          + 3 * KONG_RESP_OVERHEAD));
+
+    if (op->values == NULL || op->command.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_kong_redis_eval(op->command.data, &ngx_kong_redis_add_script, n);
+
+    for (i = 0; i < n; i++) {
+        p = ngx_kong_redis_row_key(p, &rows[i].entry);
+    }
+
+    for (i = 0; i < n; i++) {
+        p = ngx_kong_redis_integer(p, rows[i].entry.flying);
+        p = ngx_kong_redis_ttl(p, rows[i].entry.end);
+    }
+
+    op->command.len = p - op->command.data;
+
+    return NGX_OK;
+}
+
+
+static u_char *
+ngx_kong_redis_row_key(u_char *p, ngx_kong_ledger_entry_t *e)
+{
+    char        route[37], service[37];
+    u_char     *last, key[NGX_KONG_REDIS_KEY + NGX_KONG_LEDGER_TEXT];
+    ngx_str_t   identifier, name;
+
+    kong_uuid_text(e->route, route);
+    kong_uuid_text(e->service, service);
+
+    identifier.data = e->text;
+    identifier.len = e->identifier_len;
+    name.data = e->text + e->identifier_len;
+    name.len = e->name_len;
+
+    last = ngx_sprintf(key, "%sratelimit:%s:%s:%V:%uD000:%V%s%V",
+                       e->named ? "response-" : "", route, service,
+                       &identifier, e->start, &name, e->named ? ":" : "",
+                       ngx_kong_limits_period(e->period));
+
+    return kong_resp_argument(p, key, last - key);
 }
 
 
@@ -274,13 +351,10 @@ ngx_kong_redis_integer(u_char *p, int64_t n)
 }
 
 
+/* of a window that ends then */
 static u_char *
-ngx_kong_redis_ttl(u_char *p, ngx_kong_period_t period, time_t now)
+ngx_kong_redis_ttl(u_char *p, time_t end)
 {
-    time_t  start, end;
-
-    ngx_kong_counters_window(period, now, &start, &end);
-
     return ngx_kong_redis_integer(p, ngx_max(end - ngx_time(), 1)
                                      + NGX_KONG_REDIS_GRACE);
 }

@@ -41,6 +41,10 @@ ngx_int_t ngx_kong_redis_read(ngx_kong_redis_t *op,
 ngx_int_t ngx_kong_redis_add(ngx_kong_redis_t *op,
     ngx_kong_redis_limits_t *items, ngx_uint_t n, time_t now);
 
+/* adds what entries of the ledger owe; the values are the new sums */
+ngx_int_t ngx_kong_redis_add_rows(ngx_kong_redis_t *op,
+    ngx_kong_ledger_row_t *rows, ngx_uint_t n);
+
 /* `used` and `reset` from the values of an item */
 void ngx_kong_redis_used(ngx_kong_redis_limits_t *item, int64_t *values,
     time_t now);

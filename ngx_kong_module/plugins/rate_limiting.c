@@ -1,10 +1,12 @@
 /*
  * rate-limiting: so many requests in a window of the calendar.  All periods
- * are checked and counted in one step, in the zone (ngx_kong_counters.h) or
- * in Redis, which the request waits for.
+ * are checked and counted in one step: in the zone, in Redis, which the
+ * request waits for, or in the ledger of the zone (ngx_kong_ledger.h) where
+ * the database or, with a sync_rate, Redis has the sums.
  */
 
 #include "ngx_kong_redis_limits.h"
+#include "ngx_kong_redis_sync.h"
 
 
 #define RATE_LIMITING_TOO_MANY  429
@@ -12,10 +14,12 @@
 
 typedef struct {
     ngx_kong_counters_t   *counters;
+    ngx_kong_ledger_t     *ledger;
     ngx_kong_limits_t      limits;
     ngx_kong_limit_who_t   who;
     ngx_kong_limits_policy_t  policy;
     ngx_kong_redis_server_t  *redis;
+    ngx_kong_redis_sync_t    *sync;      /* NULL: each request asks */
     ngx_uint_t             error_code;
     const char            *error_message;
     unsigned               hide:1;
@@ -43,7 +47,11 @@ typedef struct {
 static void *rate_limiting_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool);
 static ngx_int_t rate_limiting_access(ngx_http_request_t *r,
     ngx_kong_run_t *run);
+static ngx_int_t rate_limiting_prepare_redis(ngx_kong_instance_t *in,
+    ngx_pool_t *pool, rate_limiting_conf_t *conf);
 static ngx_int_t rate_limiting_take(ngx_http_request_t *r,
+    ngx_kong_run_t *run, ngx_kong_count_t *counts);
+static ngx_int_t rate_limiting_ledger(ngx_http_request_t *r,
     ngx_kong_run_t *run, ngx_kong_count_t *counts);
 static ngx_int_t rate_limiting_redis(ngx_http_request_t *r,
     ngx_kong_run_t *run, ngx_kong_count_t *counts);
@@ -100,17 +108,43 @@ rate_limiting_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool)
     conf->tolerant = ngx_kong_conf_flag(in, "fault_tolerant");
     conf->policy = ngx_kong_limits_policy(in);
 
-    if (conf->policy == NGX_KONG_LIMITS_REDIS) {
-        conf->redis = ngx_pcalloc(pool, sizeof(ngx_kong_redis_server_t));
+    conf->ledger = ngx_kong_limits_ledger();
 
-        if (conf->redis == NULL
-            || ngx_kong_redis_prepare(in, pool, conf->redis) != NGX_OK)
-        {
-            return NULL;
-        }
+    if (conf->policy == NGX_KONG_LIMITS_REDIS
+        && rate_limiting_prepare_redis(in, pool, conf) != NGX_OK)
+    {
+        return NULL;
     }
 
     return conf;
+}
+
+
+static ngx_int_t
+rate_limiting_prepare_redis(ngx_kong_instance_t *in, ngx_pool_t *pool,
+    rate_limiting_conf_t *conf)
+{
+    double  rate;
+
+    conf->redis = ngx_pcalloc(pool, sizeof(ngx_kong_redis_server_t));
+
+    if (conf->redis == NULL
+        || ngx_kong_redis_prepare(in, pool, conf->redis) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    rate = ngx_kong_conf_num(in, "sync_rate", -1);
+
+    if (rate > 0) {
+        conf->sync = ngx_kong_redis_sync_create(pool, conf->redis, rate);
+
+        if (conf->sync == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
 }
 
 
@@ -125,9 +159,15 @@ rate_limiting_access(ngx_http_request_t *r, ngx_kong_run_t *run)
 
     ngx_kong_limits_counts(&conf->limits, counts);
 
-    rc = (conf->policy == NGX_KONG_LIMITS_REDIS)
-         ? rate_limiting_redis(r, run, counts)
-         : rate_limiting_take(r, run, counts);
+    if (conf->policy == NGX_KONG_LIMITS_LOCAL) {
+        rc = rate_limiting_take(r, run, counts);
+
+    } else if (conf->policy == NGX_KONG_LIMITS_CLUSTER || conf->sync) {
+        rc = rate_limiting_ledger(r, run, counts);
+
+    } else {
+        rc = rate_limiting_redis(r, run, counts);
+    }
 
     if (rc == NGX_AGAIN) {
         return rc;
@@ -167,6 +207,48 @@ rate_limiting_take(ngx_http_request_t *r, ngx_kong_run_t *run,
 
     return ngx_kong_counters_take(conf->counters, &key, counts,
                                   conf->limits.n);
+}
+
+
+/* while nobody keeps the sums, the node limits by what it knows, unless it is
+ * told not to */
+static ngx_int_t
+rate_limiting_ledger(ngx_http_request_t *r, ngx_kong_run_t *run,
+    ngx_kong_count_t *counts)
+{
+    uint64_t               store;
+    ngx_int_t              rc;
+    ngx_str_t              who;
+    ngx_uint_t             kept;
+    ngx_kong_ledger_id_t   id;
+    rate_limiting_conf_t  *conf;
+
+    conf = run->instance->conf;
+
+    if (conf->sync != NULL) {
+        store = ngx_kong_redis_sync_store(conf->sync);
+        kept = ngx_kong_redis_sync_is_kept(conf->sync);
+
+    } else {
+        store = NGX_KONG_LEDGER_DATABASE;
+        kept = ngx_kong_ledger_is_kept(conf->ledger);
+    }
+
+    if ((!kept && !conf->tolerant)
+        || ngx_kong_limits_identifier(r, &conf->who, &who) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_kong_limits_id(conf->counters, store, &conf->limits, &who, &id);
+
+    rc = ngx_kong_ledger_take(conf->ledger, &id, counts, conf->limits.n);
+
+    if (rc == NGX_OK && conf->sync != NULL) {
+        ngx_kong_redis_sync_soon(conf->sync);
+    }
+
+    return rc;
 }
 
 

@@ -21,6 +21,7 @@ typedef struct {
 
 typedef struct {
     ngx_kong_counters_t     *counters;
+    ngx_kong_ledger_t       *ledger;
     ngx_kong_limit_who_t     who;
     response_rl_limit_t     *limits;
     ngx_uint_t               n;
@@ -34,7 +35,8 @@ typedef struct {
 
 /* one a limit */
 typedef struct {
-    ngx_kong_counter_key_t   key;
+    ngx_kong_counter_key_t   key;        /* in the zone, or */
+    ngx_kong_ledger_id_t     id;         /* in the ledger */
     ngx_kong_count_t         counts[NGX_KONG_PERIODS];
     double                   amount;     /* used up by this answer */
 } response_rl_usage_t;
@@ -58,6 +60,8 @@ static ngx_int_t response_rl_begin(ngx_http_request_t *r,
     ngx_kong_run_t *run);
 static void response_rl_read(ngx_http_request_t *r, response_rl_conf_t *conf,
     response_rl_state_t *state);
+static ngx_int_t response_rl_read_ledger(ngx_http_request_t *r,
+    response_rl_conf_t *conf, response_rl_state_t *state);
 static ngx_int_t response_rl_ask(ngx_http_request_t *r,
     response_rl_conf_t *conf, response_rl_state_t *state);
 static void response_rl_answered(response_rl_conf_t *conf,
@@ -75,6 +79,8 @@ static ngx_int_t response_rl_headers(ngx_http_request_t *r,
     response_rl_limit_t *limit, response_rl_usage_t *usage);
 static void response_rl_refuse(ngx_http_request_t *r);
 static void response_rl_log(ngx_http_request_t *r, ngx_kong_run_t *run);
+static void response_rl_count(ngx_http_request_t *r,
+    response_rl_conf_t *conf, response_rl_state_t *state);
 
 
 const ngx_kong_plugin_t  ngx_kong_response_ratelimiting = {
@@ -97,6 +103,7 @@ response_rl_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool)
     }
 
     conf->counters = ngx_kong_limits_counters();
+    conf->ledger = ngx_kong_limits_ledger();
     conf->header_name = ngx_kong_conf_str(in, "header_name");
     conf->block = ngx_kong_conf_flag(in, "block_on_first_violation");
     conf->hide = ngx_kong_conf_flag(in, "hide_client_headers");
@@ -237,6 +244,10 @@ response_rl_begin(ngx_http_request_t *r, ngx_kong_run_t *run)
         return response_rl_ask(r, conf, state);
     }
 
+    if (conf->policy == NGX_KONG_LIMITS_CLUSTER) {
+        return response_rl_read_ledger(r, conf, state);
+    }
+
     response_rl_read(r, conf, state);
 
     return NGX_OK;
@@ -263,6 +274,35 @@ response_rl_read(ngx_http_request_t *r, response_rl_conf_t *conf,
         ngx_kong_counters_read(conf->counters, &usage->key, usage->counts,
                                limit->limits.n);
     }
+}
+
+
+/* while nobody keeps the sums, the node limits by what it knows, unless it is
+ * told not to */
+static ngx_int_t
+response_rl_read_ledger(ngx_http_request_t *r, response_rl_conf_t *conf,
+    response_rl_state_t *state)
+{
+    ngx_str_t             who;
+    ngx_uint_t            i;
+    response_rl_usage_t  *usage;
+
+    if ((!conf->tolerant && !ngx_kong_ledger_is_kept(conf->ledger))
+        || ngx_kong_limits_identifier(r, &conf->who, &who) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < conf->n; i++) {
+        usage = &state->usage[i];
+
+        ngx_kong_limits_id(conf->counters, NGX_KONG_LEDGER_DATABASE,
+                           &conf->limits[i].limits, &who, &usage->id);
+        ngx_kong_ledger_read(conf->ledger, &usage->id, usage->counts,
+                             conf->limits[i].limits.n);
+    }
+
+    return NGX_OK;
 }
 
 
@@ -593,15 +633,8 @@ response_rl_log(ngx_http_request_t *r, ngx_kong_run_t *run)
         return;
     }
 
-    if (state->ask != NULL) {
-        /* what nodes share is counted in whole numbers */
-
-        for (i = 0; i < conf->n; i++) {
-            state->items[i].amount = (int64_t) ceil(state->usage[i].amount);
-        }
-
-        ngx_kong_redis_post(r, conf->redis, state->items, conf->n,
-                            state->now);
+    if (conf->policy != NGX_KONG_LIMITS_LOCAL) {
+        response_rl_count(r, conf, state);
         return;
     }
 
@@ -612,5 +645,34 @@ response_rl_log(ngx_http_request_t *r, ngx_kong_run_t *run)
                                   conf->limits[i].limits.n,
                                   state->usage[i].amount);
         }
+    }
+}
+
+
+/* what nodes share is counted in whole numbers */
+static void
+response_rl_count(ngx_http_request_t *r, response_rl_conf_t *conf,
+    response_rl_state_t *state)
+{
+    int64_t               amount;
+    ngx_uint_t            i;
+    response_rl_usage_t  *usage;
+
+    for (i = 0; i < conf->n; i++) {
+        usage = &state->usage[i];
+        amount = (int64_t) ceil(usage->amount);
+
+        if (state->ask != NULL) {
+            state->items[i].amount = amount;
+
+        } else if (amount != 0) {
+            ngx_kong_ledger_add(conf->ledger, &usage->id, usage->counts,
+                                conf->limits[i].limits.n, amount);
+        }
+    }
+
+    if (state->ask != NULL) {
+        ngx_kong_redis_post(r, conf->redis, state->items, conf->n,
+                            state->now);
     }
 }

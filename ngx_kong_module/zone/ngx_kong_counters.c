@@ -4,8 +4,8 @@
  */
 
 #include "ngx_kong_counters.h"
+#include "ngx_kong_pid_lock.h"
 
-#include <signal.h>
 #include <sys/random.h>
 
 #define XXH_INLINE_ALL
@@ -13,9 +13,6 @@
 
 
 #define NGX_KONG_COUNTERS_SLOTS  24
-#define NGX_KONG_COUNTERS_SPIN   128     /* tries before a look at the owner */
-#define NGX_KONG_COUNTERS_WAIT   1000    /* looks, before it is not waited for
-                                            any longer */
 
 /* a window that begins later than this from now was made by a clock that has
  * been set back since; a little is what workers' clocks may differ */
@@ -52,8 +49,6 @@ typedef struct {
 } ngx_kong_window_t;
 
 
-static void ngx_kong_counters_lock(ngx_kong_bucket_t *bucket);
-static void ngx_kong_counters_unlock(ngx_kong_bucket_t *bucket);
 static ngx_kong_bucket_t *ngx_kong_counters_bucket(
     ngx_kong_counters_t *counters, ngx_kong_counter_key_t *key);
 static ngx_kong_counter_t *ngx_kong_counters_find(ngx_kong_bucket_t *bucket,
@@ -198,7 +193,7 @@ ngx_kong_counters_take(ngx_kong_counters_t *counters,
     now = ngx_time();
     bucket = ngx_kong_counters_bucket(counters, key);
 
-    ngx_kong_counters_lock(bucket);
+    ngx_kong_pid_lock(&bucket->lock);
 
     for (i = 0; i < n; i++) {
         ngx_kong_counters_look(bucket, key, &counts[i], now);
@@ -214,7 +209,7 @@ ngx_kong_counters_take(ngx_kong_counters_t *counters,
         }
     }
 
-    ngx_kong_counters_unlock(bucket);
+    ngx_kong_pid_unlock(&bucket->lock);
 
     return rc;
 }
@@ -231,13 +226,13 @@ ngx_kong_counters_read(ngx_kong_counters_t *counters,
     now = ngx_time();
     bucket = ngx_kong_counters_bucket(counters, key);
 
-    ngx_kong_counters_lock(bucket);
+    ngx_kong_pid_lock(&bucket->lock);
 
     for (i = 0; i < n; i++) {
         ngx_kong_counters_look(bucket, key, &counts[i], now);
     }
 
-    ngx_kong_counters_unlock(bucket);
+    ngx_kong_pid_unlock(&bucket->lock);
 }
 
 
@@ -253,14 +248,14 @@ ngx_kong_counters_add(ngx_kong_counters_t *counters,
     now = ngx_time();
     bucket = ngx_kong_counters_bucket(counters, key);
 
-    ngx_kong_counters_lock(bucket);
+    ngx_kong_pid_lock(&bucket->lock);
 
     for (i = 0; i < n; i++) {
         ngx_kong_counters_look(bucket, key, &counts[i], now);
         ngx_kong_counters_count(bucket, key, &counts[i], amount, now);
     }
 
-    ngx_kong_counters_unlock(bucket);
+    ngx_kong_pid_unlock(&bucket->lock);
 }
 
 
@@ -406,51 +401,4 @@ ngx_kong_counters_slot(ngx_kong_bucket_t *bucket, ngx_kong_counter_key_t *key,
     slot->end = 1;
 
     return slot;
-}
-
-
-/*
- * The owner is a worker in a few dozen instructions, or one that was killed
- * or stopped amid them: then the lock is taken over.  Its pid may be another
- * process's by now, so there is an end to the waiting; a stopped worker that
- * goes on spoils one count at most.
- */
-static void
-ngx_kong_counters_lock(ngx_kong_bucket_t *bucket)
-{
-    ngx_uint_t         i, n;
-    ngx_atomic_uint_t  owner;
-
-    for (n = 0; /* void */ ; n++) {
-
-        for (i = 0; i < NGX_KONG_COUNTERS_SPIN; i++) {
-
-            if (bucket->lock == 0
-                && ngx_atomic_cmp_set(&bucket->lock, 0, ngx_pid))
-            {
-                return;
-            }
-
-            ngx_cpu_pause();
-        }
-
-        owner = bucket->lock;
-
-        if (owner != 0
-            && (n >= NGX_KONG_COUNTERS_WAIT
-                || (kill((ngx_pid_t) owner, 0) == -1 && ngx_errno == ESRCH))
-            && ngx_atomic_cmp_set(&bucket->lock, owner, ngx_pid))
-        {
-            return;
-        }
-
-        ngx_sched_yield();
-    }
-}
-
-
-static void
-ngx_kong_counters_unlock(ngx_kong_bucket_t *bucket)
-{
-    (void) ngx_atomic_cmp_set(&bucket->lock, ngx_pid, 0);
 }

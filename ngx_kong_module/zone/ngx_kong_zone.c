@@ -5,6 +5,7 @@
  */
 
 #include "ngx_kong_counters.h"
+#include "ngx_kong_ledger.h"
 #include "ngx_kong_zone.h"
 
 
@@ -61,7 +62,9 @@ ngx_kong_zone_init(ngx_shm_zone_t *zone, void *data)
     }
 
     control->counters = ngx_kong_counters_create(shpool, zone->shm.log);
-    if (control->counters == NULL) {
+    control->ledger = ngx_kong_ledger_create(shpool, zone->shm.log);
+
+    if (control->counters == NULL || control->ledger == NULL) {
         return NGX_ERROR;
     }
 

@@ -52,6 +52,7 @@ typedef struct {
     ngx_atomic_t              empty;
 
     struct ngx_kong_counters_s  *counters;   /* ngx_kong_counters.h */
+    struct ngx_kong_ledger_s    *ledger;     /* ngx_kong_ledger.h */
     struct ngx_kong_targets_s   *targets;    /* ngx_kong_targets.h */
 
     ngx_kong_daemon_state_t   daemon;

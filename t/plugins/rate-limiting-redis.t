@@ -153,6 +153,12 @@ my $config = {
             limited('kill', { day => 100 }),
             limited('killed', { day => 100, fault_tolerant => $false }),
             limited('shared', { day => 300 }),
+            limited('sync', { day => 60, sync_rate => 0.1, hour => 55 }),
+            limited('sync-dead', { day => 60, sync_rate => 0.02,
+                                   %{ at($dead) } }),
+            limited('sync-strict', { day => 60, sync_rate => 0.02,
+                                     fault_tolerant => $false,
+                                     %{ at($dead) } }),
             limited('ip', { limit_by => 'ip' }),
             limited('header', { day => 1, limit_by => 'header',
                                 header_name => 'X-Who' }),
@@ -396,6 +402,50 @@ for my $text (map { slurp($_) } @results) {
 
 is($all{200}, 300, 'two nodes: exactly as many as the limit pass');
 is(join(' ', sort keys %all), '200 429', 'nothing else is answered');
+
+# --- a sync_rate: counted here, carried to Redis
+
+$a = $node->get('/sync');
+is($a->status, 200, 'passes');
+is($a->header('x-ratelimit-remaining-day'), 59, 'counted here');
+$calls = $redis->calls('eval');
+$node->get('/sync') for 1 .. 9;
+
+ok(wait_until(5, sub {
+    my %now = $redis->all;
+    grep { $now{$_} == 10 && /:hour$/ } keys %now;
+}), 'Redis has it') or diag(explain({ $redis->all }));
+cmp_ok($redis->calls('eval') - $calls, '<=', 8, 'in batches');
+my ($hour) = grep { /:hour$/ && $redis->command('GET', $_) == 10 }
+             keys %{ { $redis->all } };
+cmp_ok($redis->command('TTL', $hour), '<=', 3605, 'which expires');
+
+# what others have counted comes back with the next push
+$redis->command('INCRBY', $hour, 30);
+$node->get('/sync');
+ok(wait_until(5, sub {
+    my $left = $node->get('/sync')->header('x-ratelimit-remaining-hour');
+    defined $left && $left < 14;
+}), 'the sum comes back');
+
+# the other node knows nothing of all that, until it has pushed once
+my $begin = now();
+my ($passed, $last) = (0, $begin);
+while (now() - $last < 1 && now() - $begin < 10) {
+    my $status = $other->get('/sync')->status;
+    $last = now() if $status == 200;
+    $passed++ if $status == 200;
+    nap(0.01);
+}
+
+cmp_ok($last - $begin, '<', 3, "another node stops, after $passed");
+cmp_ok($redis->command('GET', $hour), '>=', 55, 'at the limit');
+is($node->wait_status('/sync', 429)->status, 429, 'and so does this one');
+
+is(join(' ', map { $node->get('/sync-dead')->status } 1 .. 3), '200 200 200',
+   'nobody there: this node counts');
+ok(wait_until(5, sub { $node->get('/sync-strict')->status == 500 }),
+   'or not');
 
 # --- response-ratelimiting
 
