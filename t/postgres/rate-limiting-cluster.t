@@ -34,48 +34,43 @@ $pg->query("INSERT INTO response_ratelimiting_metrics (identifier, period, "
            . "- interval '1 hour', 1), ('old', 'a_day', now() "
            . "- interval '1 hour', 1)");
 
-is(($_->start)[0], 0, "node $_->{n} starts") for @nodes;
-my ($one, $two, $three) = @nodes;
-
-# --- the configuration, by the Admin API
-
-sub made
-{
-    my ($path, $body) = @_;
-    my $made = $one->admin($path, method => 'PUT', body => json_encode($body),
-                        headers => { 'Content-Type' => 'application/json' });
-
-    is($made->status, 200, "PUT $path") or diag($made->body);
-    return $made->json->{id};
-}
-
-made('/services/echo', { url => "http://127.0.0.1:$upstream" });
+# --- the configuration
 
 sub limited
 {
     my ($name, %config) = @_;
 
-    $route{$name} = made("/services/echo/routes/$name", {
-        paths => ["/$name"], strip_path => $false });
+    $route{$name} = sprintf('22222222-2222-4222-8222-%012d',
+                            1 + keys %route);
 
-    my $made = $one->admin("/routes/$name/plugins", method => 'POST',
-        headers => { 'Content-Type' => 'application/json' },
-        body => json_encode({
+    return {
+        name => $name, id => $route{$name}, paths => ["/$name"],
+        strip_path => $false, plugins => [ {
             name => exists $config{limits} ? 'response-ratelimiting'
                                            : 'rate-limiting',
-            config => { policy => 'cluster', limit_by => 'ip', %config } }));
-
-    is($made->status, 201, "$name: a plugin with the policy cluster")
-        or diag($made->body);
+            config => { policy => 'cluster', limit_by => 'ip', %config } } ]
+    };
 }
 
-limited('day', hour => 20, day => 120);
-limited('shared', day => 150);
-limited('strict', day => 1000, fault_tolerant => $false);
-limited('who', day => 5, limit_by => 'header', header_name => 'x-who');
-limited('kept', day => 40);
-limited('many', day => 2, limit_by => 'header', header_name => 'x-who');
-limited('answers', limits => { sms => { hour => 5, day => 9 } });
+my $file = spit(temp_dir() . '/kong.json', json_encode({
+    _format_version => '3.0', services => [ {
+        name => 'echo', url => "http://127.0.0.1:$upstream", routes => [
+            limited('day', hour => 20, day => 120),
+            limited('shared', day => 150),
+            limited('strict', day => 1000, fault_tolerant => $false),
+            limited('who', day => 5, limit_by => 'header',
+                    header_name => 'x-who'),
+            limited('kept', day => 40),
+            limited('many', day => 2, limit_by => 'header',
+                    header_name => 'x-who'),
+            limited('answers', limits => { sms => { hour => 5, day => 9 } }),
+        ] } ] }));
+
+($rc, $out, $err) = $nodes[0]->kong('config', 'db_import', $file);
+is($rc, 0, 'plugins with the policy cluster') or diag("$out$err");
+
+is(($_->start)[0], 0, "node $_->{n} starts") for @nodes;
+my ($one, $two, $three) = @nodes;
 
 for my $node (@nodes) {
     ok(wait_until(20, sub {
