@@ -29,7 +29,7 @@ sub config
         services => [ {
             name => 'echo', url => "http://127.0.0.1:$upstream",
             routes => [
-                limited('day', { day => 3 }),
+                limited('day', { day => 3, sync_rate => -1 }),
                 limited('two', { hour => 2, day => 5 }),
                 limited('tie', { day => 2, month => 2, year => 9 }),
                 limited('part', { day => 1.5 }),
