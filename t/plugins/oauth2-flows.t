@@ -278,6 +278,8 @@ issued('a hashed secret by header', token('all', \%cc,
 
 refused('a wrong secret', token('all', { %cc, id('app'),
         client_secret => 'x' }), 400, 'invalid_client', @client);
+refused('another of its length', token('all', { %cc, id('app'),
+        client_secret => 's:apq' }), 400, 'invalid_client', @client);
 refused('a wrong hashed secret', token('all', { %cc, id('hashed'),
         client_secret => 'x' }), 400, 'invalid_client', @client);
 refused('the hash as the secret', token('all', { %cc, id('hashed'),
@@ -400,6 +402,9 @@ refused('no key', token('all', { %pw, authenticated_userid => 'joe' }), 400,
         'invalid_provision_key', 'Invalid provision_key');
 refused('a wrong key', token('all', { %pw, %user, provision_key => 'x' }),
         400, 'invalid_provision_key', 'Invalid provision_key');
+refused('another of its length', token('all', { %pw, %user,
+        provision_key => 'the-provision-kez' }), 400, 'invalid_provision_key',
+        'Invalid provision_key');
 refused('no user', token('all', { %pw, %user, authenticated_userid => ' ' }),
         400, 'invalid_authenticated_userid',
         'Missing authenticated_userid parameter');
@@ -754,6 +759,37 @@ is($rc, 0, 'started again') or diag($err);
 ok(wait_until(20, sub {
     $pg->query("SELECT count(*) FROM oauth2_tokens WHERE access_token LIKE "
                . "'old%'") eq '0' }), 'old rows are gone');
+
+
+# --- clients that do not wait, and tokens made up by the hundred
+
+$pg->pause;
+
+for my $n (1 .. 20) {
+    my $c = KongHttp->connect($second->{proxy});
+    my $body = form(%cc, id('app'));
+    $c->send("POST /all/oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: "
+             . "application/x-www-form-urlencoded\r\nX-Forwarded-Proto: "
+             . "https\r\nContent-Length: " . length($body)
+             . "\r\n\r\n$body");
+    nap(0.01);
+    $c->close;
+}
+
+$pg->resume;
+ok(wait_until(15, sub { token('all', { %cc, id('app') }, on => $second)
+                        ->status == 200 }), 'they leave nothing behind');
+
+$j = issued('one among many', token('all', { %cc, id('app') }));
+my @c = map { KongHttp->connect($node->{proxy}) } 1 .. 300;
+$c[$_]->send("GET /all HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "
+             . sprintf('%032d', $_) . "\r\n\r\n") for 0 .. $#c;
+is(bearer('all', $j->{access_token})->status =~ /^(200|500)$/, 1,
+   'an answer in between');
+is(scalar(grep { $_->answer('GET')->status =~ /^(?:401|500)$/ } @c), 300,
+   'none of them gives access');
+is(bearer('all', $j->{access_token})->status, 200, 'the one does');
+is(bearer('all', sprintf('%032d', 3))->status, 401, 'and no other');
 
 
 # --- the daemon is gone, the database is gone

@@ -160,7 +160,9 @@ my %bad = ('cut' => substr($value, 0, -1), 'changed' =>
 is(try('/plain', "session=$bad{$_}")->status, 403, "a cookie: $_")
     for sort keys %bad;
 
-is(try('/cookie', $cookie)->status, 403, 'where they hold it all');
+$a = try('/cookie', $cookie);
+is($a->status, 403, 'where they hold it all');
+is($a->header('set-cookie'), undef, 'it is none there');
 is(try('/plain', login('/cookie'))->status, 403, 'and the reverse');
 is(try('/audience', $cookie)->status, 403, 'for another audience');
 
