@@ -69,7 +69,7 @@ static void ask_log(const char *text);
 
 
 static const ask_route_t *const  ask_routes[] = {
-    ask_oauth2_routes, ask_session_routes, NULL
+    ask_oauth2_routes, ask_session_routes, ask_other_routes, NULL
 };
 
 

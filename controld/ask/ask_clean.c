@@ -1,7 +1,8 @@
 /*
- * ask_clean: rows of tokens and sessions whose time has passed are nobody's
- * any more.  Kong's triggers remove some with every insert, this removes what
- * is left, a piece at a time, so that no transaction is long.
+ * ask_clean: whether the database is there, and its cleaning.  Rows of tokens
+ * and sessions whose time has passed are nobody's any more.  Kong's triggers
+ * remove some with every insert, this removes what is left, a piece at a
+ * time, so that no transaction is long.
  */
 
 #include "ask_private.h"
@@ -10,7 +11,14 @@
 #define ASK_CLEAN_ROUNDS  20             /* of up to 1000 rows */
 
 
+static void ask_ping(ask_work_t *w);
 static int ask_clean_piece(ask_work_t *w, const char *table);
+
+
+const ask_route_t  ask_other_routes[] = {
+    { "/ping", ask_ping, 0 },
+    { NULL, NULL, 0 }
+};
 
 
 static const char *const  ask_tables[] = {
@@ -30,6 +38,17 @@ ask_clean(ask_work_t *w)
                 break;
             }
         }
+    }
+}
+
+
+static void
+ask_ping(ask_work_t *w)
+{
+    PGresult  *res;
+
+    if (ask_query(w, "SELECT 1", NULL, 0, &res) == 0) {
+        PQclear(res);
     }
 }
 

@@ -36,6 +36,7 @@ typedef struct {
 
 extern const ask_route_t  ask_oauth2_routes[];
 extern const ask_route_t  ask_session_routes[];
+extern const ask_route_t  ask_other_routes[];
 
 /* rows whose time has passed, in every table of tokens and sessions */
 void ask_clean(ask_work_t *w);

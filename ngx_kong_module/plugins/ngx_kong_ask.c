@@ -10,7 +10,7 @@
 
 #define NGX_KONG_ASK_OPEN    512         /* questions of a worker */
 #define NGX_KONG_ASK_ANSWER  (512 * 1024)
-#define NGX_KONG_ASK_PAUSE   1000        /* ms, after one without an answer */
+#define NGX_KONG_ASK_PAUSE   1000        /* ms between attempts in trouble */
 
 
 static ngx_int_t ngx_kong_ask_start(ngx_kong_ask_t *ask);
@@ -25,6 +25,8 @@ static void ngx_kong_ask_close(ngx_kong_ask_t *ask);
 static void ngx_kong_ask_end(ngx_kong_ask_t *ask);
 static void ngx_kong_ask_resume(void *data);
 static void ngx_kong_ask_told(void *data);
+static void ngx_kong_ask_probe(void);
+static void ngx_kong_ask_probed(void *data);
 static void ngx_kong_ask_add(ngx_kong_ask_t *ask, const char *name,
     const char *value, size_t len);
 static void ngx_kong_ask_append(ngx_kong_ask_t *ask, const void *data,
@@ -32,8 +34,9 @@ static void ngx_kong_ask_append(ngx_kong_ask_t *ask, const void *data,
 
 
 static ngx_uint_t  ngx_kong_ask_n;       /* open ones */
-static ngx_msec_t  ngx_kong_ask_until;   /* end of a pause */
-static ngx_uint_t  ngx_kong_ask_pausing;
+static ngx_uint_t  ngx_kong_ask_trouble; /* the last one had no answer */
+static ngx_uint_t  ngx_kong_ask_probing;
+static ngx_msec_t  ngx_kong_ask_until;   /* then it is tried again */
 
 
 ngx_kong_ask_t *
@@ -143,6 +146,7 @@ ngx_kong_ask_wait(ngx_http_request_t *r, ngx_kong_ask_t *ask)
         ngx_post_event(rev, &ngx_posted_events);
 
     } else if (ngx_handle_read_event(rev, 0) != NGX_OK) {
+        ngx_kong_ask_close(ask);
         return NGX_ERROR;
     }
 
@@ -395,7 +399,12 @@ ngx_kong_ask_parse(ngx_kong_ask_t *ask)
 
     ask->status = status;
     ask->over = 1;
-    ngx_kong_ask_pausing = 0;
+
+    if (status == NGX_KONG_ASK_NOT_NOW) {
+        ngx_kong_ask_until = ngx_current_msec + NGX_KONG_ASK_PAUSE;
+    }
+
+    ngx_kong_ask_trouble = (status == NGX_KONG_ASK_NOT_NOW);
 
     return NGX_OK;
 }
@@ -419,12 +428,12 @@ ngx_kong_ask_failed(ngx_kong_ask_t *ask, const char *error)
     ask->over = 1;
     ask->error = error;
 
-    if (!ngx_kong_ask_is_busy(0)) {
+    if (!ngx_kong_ask_trouble) {
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "%s: %s", ask->path,
                       error);
     }
 
-    ngx_kong_ask_pausing = 1;
+    ngx_kong_ask_trouble = 1;
     ngx_kong_ask_until = ngx_current_msec + NGX_KONG_ASK_PAUSE;
 }
 
@@ -551,13 +560,53 @@ ngx_kong_ask_has_database(ngx_http_request_t *r)
 ngx_uint_t
 ngx_kong_ask_is_busy(ngx_uint_t of)
 {
-    if (ngx_kong_ask_pausing
-        && (ngx_msec_int_t) (ngx_kong_ask_until - ngx_current_msec) <= 0)
-    {
-        ngx_kong_ask_pausing = 0;
+    if (!ngx_kong_ask_trouble) {
+        return of != 0 && ngx_kong_ask_n >= of;
     }
 
-    return ngx_kong_ask_pausing || (of != 0 && ngx_kong_ask_n >= of);
+    if (!ngx_kong_ask_probing
+        && (ngx_msec_int_t) (ngx_kong_ask_until - ngx_current_msec) <= 0)
+    {
+        ngx_kong_ask_probe();
+    }
+
+    return 1;
+}
+
+
+/* whether the trouble is over, without a request that waits for it */
+static void
+ngx_kong_ask_probe(void)
+{
+    ngx_pool_t      *pool;
+    ngx_kong_ask_t  *ask;
+
+    pool = ngx_create_pool(1024, ngx_cycle->log);
+    if (pool == NULL) {
+        return;
+    }
+
+    ask = ngx_kong_ask_new(pool, "/ping");
+    if (ask == NULL) {
+        ngx_destroy_pool(pool);
+        return;
+    }
+
+    ngx_kong_ask_probing = 1;
+    ask->done = ngx_kong_ask_probed;
+    ask->data = ask;
+
+    if (ngx_kong_ask_start(ask) != NGX_AGAIN) {
+        ngx_kong_ask_probed(ask);
+    }
+}
+
+
+static void
+ngx_kong_ask_probed(void *data)
+{
+    ngx_kong_ask_probing = 0;
+    ngx_kong_ask_told(data);
 }
 
 

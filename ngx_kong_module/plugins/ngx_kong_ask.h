@@ -21,6 +21,7 @@
 #define NGX_KONG_ASK_BAD       400
 #define NGX_KONG_ASK_NONE      404       /* no such row (any more) */
 #define NGX_KONG_ASK_DBLESS    501
+#define NGX_KONG_ASK_NOT_NOW   503       /* the database does not answer */
 
 typedef struct ngx_kong_ask_s  ngx_kong_ask_t;
 
@@ -76,8 +77,9 @@ ngx_uint_t ngx_kong_ask_takes(ngx_str_t *text);
 /* 0 only when the daemon has said that there is none */
 ngx_uint_t ngx_kong_ask_has_database(ngx_http_request_t *r);
 
-/* whether it is worth while: the daemon has just answered nothing, or so
- * many questions are open that `of` more would keep others from theirs */
+/* whether it is not worth while: the last question had no answer, which is
+ * found out again in the background, or `of` questions (0: any number) are
+ * open */
 ngx_uint_t ngx_kong_ask_is_busy(ngx_uint_t of);
 
 #endif
