@@ -111,7 +111,57 @@ for my $path (sort keys %entities) {
     }
 }
 
-cmp_ok($n, '>', 3000, 'values were tried');
+# --- the same inside of records, and in every plugin's configuration, by each
+# method that takes a body
+
+my @inner = ('null', 'true', '-1', '1e308', '"x"', '[[]]', '{"id":"x"}',
+             '"a\\u0000b"', "\"\xff\xfe\"", json_encode($sql),
+             json_encode([ $sql ]), json_encode({ $sql => $sql }), $deep);
+
+my $unread = 0;
+
+sub inner
+{
+    my ($path, $name, $before, $fields) = @_;
+
+    for my $f (@{ $fields || [] }) {
+        my ($field, $of) = %$f;
+
+        for my $value (@inner) {
+            my $text = $before . json_encode($field) . ":$value";
+            my $r = call(@$path, $text . '}' x ($text =~ tr/{//
+                                                - $text =~ tr/}//));
+            my $fault = fault($r);
+
+            $unread++ if $r->body =~ /Cannot parse JSON/;
+            push @faults, "$name.$field = " . substr($value, 0, 60)
+                          . ": $fault" if defined $fault;
+            $n++;
+        }
+
+        inner($path, "$name.$field", $before . json_encode($field) . ':{',
+              $of->{fields}) if $of->{type} eq 'record';
+    }
+}
+
+my $upstream = $node->admin('/schemas/upstreams')->json->{fields};
+my ($checks) = grep { $_ } map { $_->{healthchecks} } @$upstream;
+
+inner([ $_->[0], $_->[1] ], "$_->[0] healthchecks", '{"healthchecks":{',
+      $checks->{fields})
+    for [ 'PUT', '/upstreams/u.test' ], [ 'PATCH', '/upstreams/u.test' ];
+
+for my $plugin (@{ $node->admin('/plugins/enabled')->json
+                        ->{enabled_plugins} }) {
+    my $schema = $node->admin("/schemas/plugins/$plugin")->json;
+    my ($config) = grep { $_ } map { $_->{config} } @{ $schema->{fields} };
+
+    inner([ 'POST', '/schemas/plugins/validate' ], $plugin,
+          '{"name":"' . $plugin . '","config":{', $config->{fields});
+}
+
+cmp_ok($n, '>', 6000, 'values were tried');
+cmp_ok($unread, '<', $n / 4, 'most of them as JSON');
 is(scalar @faults, 0, 'fields')
     or diag(join("\n", @faults[0 .. ($#faults > 20 ? 20 : $#faults)]));
 is($pg->query("SELECT to_regclass('services') IS NOT NULL"), 't',
