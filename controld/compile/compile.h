@@ -84,6 +84,8 @@ const char *compile_aside_name(arena_t *a, const compile_aside_t *aside);
 unsigned compile_changed(const compile_state_t *state);
 void compile_state_free(compile_state_t *state);       /* NULL is fine */
 void segment_buf_release(segment_buf_t *buf);          /* the same */
+/* the source's hash becomes another one, before anybody else has the bytes */
+void segment_buf_hash(segment_buf_t *buf, const char *hash);
 /* another owner of the same bytes.  0, or -1: out of memory */
 int segment_buf_share(segment_buf_t *buf, segment_buf_t *other);
 

@@ -345,6 +345,18 @@ segment_buf_release(segment_buf_t *buf)
 }
 
 
+void
+segment_buf_hash(segment_buf_t *buf, const char *hash)
+{
+    kong_segment_header_t  *h;
+
+    h = (kong_segment_header_t *) (void *) buf->data;
+    memcpy(h->source_hash, hash, sizeof(h->source_hash));
+    h->checksum = 0;
+    h->checksum = XXH3_64bits(h, h->size);
+}
+
+
 int
 segment_buf_share(segment_buf_t *buf, segment_buf_t *other)
 {

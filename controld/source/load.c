@@ -31,6 +31,7 @@ static config_t *load_kept(load_t *l);
 static config_t *load_parse(load_t *l);
 static config_t *load_text(load_t *l);
 static void load_hash_begin(load_t *l);
+static void load_seal(load_t *l);
 static void load_hash_end(load_t *l);
 static void *load_hash_run(void *data);
 static int load_compile(load_t *l);
@@ -174,6 +175,10 @@ load_config(load_t *l)
 
     if (l->compile && load_compile(l) == -1) {
         return;
+    }
+
+    if (l->hash.busy) {
+        load_seal(l);
     }
 
     generation_sort(l->generation);
@@ -327,9 +332,11 @@ load_parse(load_t *l)
     }
 
     c = load_text(l);
-    load_hash_end(l);
 
-    if (c != NULL) {
+    if (c == NULL) {
+        load_hash_end(l);
+
+    } else if (!l->hash.busy) {
         declarative_hash(c, l->hash.hex);
     }
 
@@ -379,6 +386,23 @@ load_hash_begin(load_t *l)
     }
 
     h->busy = 1;
+}
+
+
+/* a hash that takes longer than all the rest comes into the segment last */
+static void
+load_seal(load_t *l)
+{
+    config_t  *c;
+
+    c = l->generation->config;
+
+    load_hash_end(l);
+    declarative_hash(c, l->hash.hex);
+
+    if (l->segment.data != NULL) {
+        segment_buf_hash(&l->segment, c->hash);
+    }
 }
 
 
@@ -493,6 +517,9 @@ static void
 load_fail(load_t *l, const char *sentence)
 {
     value_t  *v;
+
+    /* what is hashed goes with the configuration */
+    load_hash_end(l);
 
     memset(&l->errors, 0, sizeof(declarative_errors_t));
 

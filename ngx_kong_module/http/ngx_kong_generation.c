@@ -13,6 +13,10 @@
 #include <sys/mman.h>
 
 
+#ifndef MAP_POPULATE
+#define MAP_POPULATE         0
+#endif
+
 #define NGX_KONG_IDLE_CHECK  1000          /* ms */
 
 #define ngx_kong_epoch(config, endpoints)                                     \
@@ -27,8 +31,8 @@ static ngx_kong_map_t *ngx_kong_map_get(ngx_http_kong_main_conf_t *mcf,
 static ngx_kong_map_t *ngx_kong_map_open(ngx_http_kong_main_conf_t *mcf,
     kong_segment_kind_t kind, uint32_t generation, ngx_uint_t flags,
     ngx_str_t *err, ngx_log_t *log);
-static void *ngx_kong_map_file(u_char *path, size_t *size, ngx_str_t *err,
-    ngx_log_t *log);
+static void *ngx_kong_map_file(u_char *path, size_t *size, int populate,
+    ngx_str_t *err, ngx_log_t *log);
 static void ngx_kong_map_put(ngx_kong_map_t *map);
 static u_char *ngx_kong_map_path(ngx_http_kong_main_conf_t *mcf,
     kong_segment_kind_t kind, uint32_t generation, u_char *buf);
@@ -464,7 +468,9 @@ ngx_kong_map_open(ngx_http_kong_main_conf_t *mcf, kong_segment_kind_t kind,
         return NULL;
     }
 
-    base = ngx_kong_map_file(path, &size, err, log);
+    /* who reads all of it anyway need not fault on every page */
+    base = ngx_kong_map_file(path, &size, (flags & KONG_SEGMENT_VERIFY)
+                                          ? MAP_POPULATE : 0, err, log);
     if (base == NULL) {
         return NULL;
     }
@@ -531,7 +537,8 @@ failed:
 
 
 static void *
-ngx_kong_map_file(u_char *path, size_t *size, ngx_str_t *err, ngx_log_t *log)
+ngx_kong_map_file(u_char *path, size_t *size, int populate, ngx_str_t *err,
+    ngx_log_t *log)
 {
     void             *base;
     ngx_fd_t          fd;
@@ -554,7 +561,7 @@ ngx_kong_map_file(u_char *path, size_t *size, ngx_str_t *err, ngx_log_t *log)
 
     } else {
         *size = ngx_file_size(&fi);
-        base = mmap(NULL, *size, PROT_READ, MAP_SHARED, fd, 0);
+        base = mmap(NULL, *size, PROT_READ, MAP_SHARED|populate, fd, 0);
 
         if (base == MAP_FAILED) {
             ngx_log_error(NGX_LOG_ERR, log, ngx_errno,
