@@ -1,5 +1,5 @@
-# Three nodes on one database that is changed at full speed by two programs,
-# while nodes, their daemons and workers, and the database are killed at
+# Three nodes on one database that is changed at full speed by two programs
+# and by `kong config db_import`, while nodes, their daemons and workers, and the database are killed at
 # random: no node ever serves a state that was not committed, none goes back
 # to an earlier one, and in the end all of them serve exactly what the
 # database holds.
@@ -37,6 +37,74 @@ my @done;
 sub change_count { return $pg->query('SELECT n FROM test.current') }
 
 
+# --- changes by the command line, one after the other
+
+my $imports = temp_dir() . '/imports';
+
+sub import_file
+{
+    my ($n) = @_;
+
+    return spit(temp_dir() . '/import.json', json_encode({
+        _format_version => '3.0',
+        services => [ {
+            name => 'imported', host => '127.0.0.1', path => "/i$n",
+            port => $pg->query("SELECT port FROM services
+                                WHERE name = 'w'") + 0,
+            routes => [ { name => 'imported', paths => ['/imported'] } ],
+            plugins => [ { name => 'correlation-id', instance_name => 'i',
+                           config => { header_name => "X-I$n" } } ],
+        } ],
+        consumers => [ map { {
+            username => "imported$_", custom_id => "i$_-$n",
+            basicauth_credentials => [ { username => "i$_",
+                                         password => "p$n" } ],
+        } } 1 .. 3 ],
+    }));
+}
+
+# which one is on its way is noted before, that it is there afterwards
+sub importer
+{
+    return spawn(sub {
+        for my $n (1 .. 1e6) {
+            my $file = eval { import_file($n) };
+
+            if (!defined $file) {
+                nap(0.1);                # the database is away
+                next;
+            }
+
+            spit("$imports.begun", $n);
+            my ($rc) = run({ env => { $pg->env }, timeout => 60 },
+                           build() . '/kong', 'config', 'db_import', $file);
+            spit("$imports.done", $n) if $rc == 0;
+        }
+    });
+}
+
+sub imported { return slurp("$imports.$_[0]") || 0 }
+
+# what each node serves of it: never one that was not begun, none that is
+# older than what it served before, but for a restart
+my @seen = (0, 0, 0);
+my @bad;
+
+sub look
+{
+    my ($i) = @_;
+    my $a = $nodes[$i]->get('/imported');
+    my ($n) = $a->body =~ m{^/i(\d+) };
+    my $begun = imported('begun');
+
+    return if !defined $n;
+
+    push @bad, "node $i: $n, begun $begun" if $n > $begun;
+    push @bad, "node $i: $n after $seen[$i]" if $n < $seen[$i];
+    $seen[$i] = $n;
+}
+
+
 # --- what happens to them
 
 my %events = (
@@ -64,6 +132,7 @@ my %events = (
         $nodes[$i]->note_processes;
         $nodes[$i]->kill_all;
         $restarts[$i]++;
+        $seen[$i] = 0;
         nap(rand(1));
 
         my ($rc, $out, $err) = $nodes[$i]->start;
@@ -90,6 +159,7 @@ my %events = (
         $nodes[$i]->note_processes;
         $nodes[$i]->kill_all;
         $restarts[$i]++;
+        $seen[$i] = 0;
 
         my ($rc, $out, $err) = $nodes[$i]->start;
         is($rc, 0, 'the node starts without the database')
@@ -98,7 +168,8 @@ my %events = (
     },
 );
 
-my @writers = map { states_writer($pg, tag => $_, pause => 0) } 'a', 'b';
+my @writers = (importer(),
+               map { states_writer($pg, tag => $_, pause => 0) } 'a', 'b');
 my @names = sort keys %events;
 my $end = now() + $SECONDS;
 
@@ -111,17 +182,24 @@ while (now() < $end || @order) {
 
     push @done, "$name $i";
     $events{$name}->($i);
-    nap(0.3 + rand(1));
+    my $next = now() + 0.3 + rand(1);
+
+    while (now() < $next) {
+        look($_) for 0 .. 2;
+        nap(0.02);
+    }
 }
 
 ok(wait_until(20, sub { change_count() > 1000 }), 'a thousand changes');
+ok(wait_until(30, sub { imported('done') > 10 }), 'imports got through');
 kill_pid($_) for @writers;
+is("@bad", '', 'what was imported was served in its order');
 ok(wait_until(5, sub {
     $pg->admin("SELECT count(*) FROM pg_stat_activity
-                WHERE query LIKE '%test.change%' AND state <> 'idle'
-                AND pid <> pg_backend_pid()") == 0
+                WHERE query ~ 'test.change|json_populate_recordset|COMMIT'
+                AND state <> 'idle' AND pid <> pg_backend_pid()") == 0
 }), 'the writers are gone');
-note(change_count() . " changes; @done");
+note(change_count() . ' changes, ' . imported('done') . " imports; @done");
 
 
 # --- in the end
@@ -148,6 +226,18 @@ for my $i (0 .. 2) {
                                              . $version : 'none';
         is($is, $must, "node $i: $slot");
     }
+}
+
+# the one under way may have been committed or not
+my $last = $pg->query("SELECT path FROM services WHERE name = 'imported'");
+is($pg->query("SELECT count(*) FROM consumers
+               WHERE custom_id LIKE 'i%-" . substr($last, 2) . "'"), 3,
+   'an import is whole');
+
+for my $i (0 .. 2) {
+    ok(wait_until(5, sub {
+        $nodes[$i]->get('/imported')->body =~ m{^\Q$last\E }
+    }), "node $i: the last import");
 }
 
 my $fresh = node_start(env => { $pg->env });
