@@ -211,6 +211,14 @@ debug_timers(admin_request_t *r)
 }
 
 
+/* Kong's counts are those of a client that is off unless it is asked for */
+void
+debug_dns(admin_request_t *r)
+{
+    admin_message(r, 501, "not implemented with the legacy DNS client");
+}
+
+
 void
 debug_clustering(admin_request_t *r)
 {

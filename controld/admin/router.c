@@ -87,6 +87,7 @@ static const admin_route_t  router_fixed[] = {
       .methods = ADMIN_POST, .handler = schemas_validate },
     { .pattern = "/schemas/{name}", .methods = ADMIN_GET,
       .handler = schemas_entity },
+    { .pattern = "/status/dns", .methods = ADMIN_GET, .handler = debug_dns },
     { .pattern = "/tags", .methods = ADMIN_GET, .handler = entities_tags,
       .database = crud_tags },
     { .pattern = "/tags/{tags}", .methods = ADMIN_GET,

@@ -65,6 +65,7 @@ void cache_handle(admin_request_t *r);
 void debug_log_level(admin_request_t *r);
 void debug_cache(admin_request_t *r);
 void debug_timers(admin_request_t *r);
+void debug_dns(admin_request_t *r);
 void debug_clustering(admin_request_t *r);
 void generation_handle(admin_request_t *r);
 void node_robots(admin_request_t *r);

@@ -315,6 +315,8 @@ check('wasm', $_, '/filter-chains', $_ eq 'POST' ? {} : undef, 400, {
       message => 'this endpoint is only available when wasm is enabled' })
     for qw(GET POST);
 check('cache', 'DELETE', '/cache', undef, 204);
+check('dns', 'GET', '/status/dns', undef, 501,
+      { message => 'not implemented with the legacy DNS client' });
 my ($config) = grep { $_ }
     map { $_->{config} } @{ check('schema', 'GET',
     '/schemas/plugins/rate-limiting', undef, 200)->{fields} };
