@@ -164,6 +164,7 @@ ask_code_new(ask_work_t *w)
     args[8] = ask_arg_uuid(w, "plugin");
     args[9] = ask_arg_number(w, ask_number(w, "ttl"));
     args[10] = ask_arg(PG_TYPE_UUID, w->link->ws_id);
+    w->bad |= (args[1].text == NULL);
 
     if (ask_query(w,
                   "INSERT INTO oauth2_authorization_codes (id, created_at, "
@@ -214,6 +215,7 @@ ask_token_new(ask_work_t *w)
     args[9] = ask_arg(PG_TYPE_UUID, w->link->ws_id);
     args[10] = ask_arg_uuid(w, "code");
     args[11] = ask_arg_uuid(w, "token");
+    w->bad |= (args[1].text == NULL);
 
     if (args[10].text == NULL && args[11].text == NULL) {
         sql = arena_printf(w->arena, "%s %s", insert, issued);

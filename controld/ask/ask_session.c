@@ -83,6 +83,7 @@ ask_session_new(ask_work_t *w)
     args[3] = ask_arg_number(w, ask_number(w, "ttl"));
     args[4] = ask_arg(PG_TYPE_TEXT, ask_text(w, "old"));
     args[5] = ask_arg_number(w, ask_number(w, "stale"));
+    w->bad |= (args[1].text == NULL || args[2].text == NULL);
 
     if (ask_query(w,
                   "WITH old AS (UPDATE sessions t SET "

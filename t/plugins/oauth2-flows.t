@@ -829,6 +829,35 @@ is(token('all', { %cc, id('app') })->status, 500, 'no new one');
 is(authorize('all', { %authorize })->status, 500, 'no code');
 is(token('all', { %cc, id('x') })->status, 400, 'errors are as before');
 
+# the daemon's answers to workers are for nobody else
+my $socket = "$second->{prefix}/sockets/ask.sock";
+ok(-S $socket, 'a socket of its own');
+is((stat($socket))[2] & 07, 0, 'closed to others');
+is($second->admin($_, method => 'POST', body => '{}')->status, 404,
+   "the Admin API has no $_") for '/ping', '/oauth2/token/new';
+is(http($socket, $_->[0], method => 'POST', body => $_->[1])->status, $_->[2],
+   "asked for $_->[0] with $_->[1]")
+    for [ '/ping', '{}', 200 ], [ '/ping', 'x', 400 ], [ '/x', '{}', 400 ],
+        [ '/oauth2/token/new', '{"credential":"x"}', 400 ],
+        [ '/oauth2/token/find', '{"access_token":7}', 400 ],
+        [ '/oauth2/token/find', '{"access_token":"x"}', 404 ],
+        [ '/oauth2/token/find', '{}', 404 ],
+        [ '/oauth2/token/new', '{}', 400 ], [ '/oauth2/code/new', '{}', 400 ],
+        [ '/session/new', '{"id":"x"}', 400 ],
+        [ '/session/new', '{"ttl":-1,"id":"x","data":"x"}', 400 ];
+
+# hashes that are none
+for my $hash ('', 'x', '$$$$', '$pbkdf2-sha512$i=1,l=3$AAAA', '$pbkdf2-$i=1,'
+              . 'l=3$AAAA$AAAA', '$pbkdf2-x$i=1,l=3$AAAA$AAAA',
+              '$pbkdf2-sha512$i=0,l=3$AAAA$AAAA', '$pbkdf2-sha512$i=9999999,'
+              . 'l=3$AAAA$AAAA', '$pbkdf2-sha512$i=1,l=4$AAAA$AAAA',
+              '$pbkdf2-sha512$i=1,l=3$AAAA$AAA!', '$pbkdf2-sha512$i=1,l=3$'
+              . ('A' x 4000) . '$AAAA', '$pbkdf2-sha512$i=1,l=3$AAAA$AAAA$x') {
+    is(http($socket, '/oauth2/secret', method => 'POST', body =>
+        json_encode({ secret => 's', hash => $hash }))->status, 404,
+       'hash ' . substr($hash, 0, 40));
+}
+
 # no token, code or secret is in a log
 unlike($node->logs . $second->logs, qr/$j->{access_token}|$code|s:app/,
        'logs hold no secrets');
