@@ -121,7 +121,8 @@ spit("$dir/schemas/x-tenant.yml", $schema);
 spit("$dir/schemas/README", 'not a schema');
 
 my $node = node_start(env => settings(), config => config(
-    config => { allow => ['Acme', 'initech'] }));
+    config => { allow => ['Acme', 'initech'] }),
+    allow => qr/built for another ngx_http_kong_module/);
 my $a = ask($node, '/r/1', 'acme.example.com');
 
 is($a->status, 200, 'a tenant that is allowed');
@@ -231,6 +232,17 @@ ok(wait_until(10, sub { ask($node, '/r', 'acme.x')->status == 200 }),
    'serve it');
 is(ask($node, '/r', 'evil.x')->status, 403, 'as the file says')
     or diag($node->logs);
+
+# a module that does not fit keeps nginx as it is
+
+{
+    local $node->{env}{KONG_NGINX_MAIN_LOAD_MODULE} = "$dir/other.so";
+
+    ($rc, $out, $err) = $node->kong('reload', '-p', $node->{prefix});
+    like($out . $err . $node->error_log, qr/another ngx_http_kong_module/,
+         'a reload with a module that does not fit');
+    is(ask($node, '/r', 'evil.x')->status, 403, 'serves as before');
+}
 
 # a schema that has changed waits for a restart; one more does not
 spit("$dir/schemas/x-tenant.yml", $schema =~ s/default: 403/default: 499/r);
