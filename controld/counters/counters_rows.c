@@ -140,9 +140,10 @@ rows_line(counters_row_t *row, char *line)
     /* arrays are made of these as they are */
 
     for (i = 0; i < ROWS_WORDS - 1; i++) {
-        if (!rows_is_word(words[i] + (i == 8), i == 5 || i == 6
-                                               ? "0123456789abcdef-"
-                          : i == 8 ? "0123456789abcdef" : "0123456789"))
+        if (words[i][0] == '\0'
+            || !rows_is_word(words[i] + (i == 8),
+                             i == 5 || i == 6 ? "0123456789abcdef-"
+                             : i == 8 ? "0123456789abcdef" : "0123456789"))
         {
             return -1;
         }
