@@ -26,7 +26,7 @@ static int diff_same(const value_t *one, const value_t *two);
 
 int
 diff_table(arena_t *a, const config_table_t *before,
-    const config_table_t *after, diff_t *d)
+    const config_table_t *after, size_t max, diff_t *d)
 {
     diff_rows_t  gone, come;
 
@@ -41,6 +41,10 @@ diff_table(arena_t *a, const config_table_t *before,
 
     if (gone.n != 0 && come.n != 0) {
         diff_drop(a, &gone, &come);
+    }
+
+    if (gone.n + come.n > max) {
+        return -1;
     }
 
     if (diff_list(a, &gone, &d->gone, &d->n_gone) != 0

@@ -158,11 +158,12 @@ patch_rows(const config_t *c)
 static int
 patch_tables(patch_t *p)
 {
-    size_t           i, k, come;
+    size_t           i, k, come, max;
     diff_t           d, *to;
     config_table_t  *before, *after;
 
     come = 0;
+    max = 2 * PATCH_CHANGED + patch_rows(p->config) / 2;
     p->changed = p->state->changed;
 
     for (i = 0; i < p->config->n_tables; i++) {
@@ -186,7 +187,7 @@ patch_tables(patch_t *p)
         to = (k < PATCH_KINDS)
              ? (diff_t *) (void *) ((char *) p + patch_kinds[k].diff) : &d;
 
-        if (diff_table(p->arena, before, after, to) != 0
+        if (diff_table(p->arena, before, after, max, to) != 0
             || (to == &d && d.n_gone + d.n_come != 0))
         {
             return -1;
