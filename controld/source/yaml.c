@@ -16,6 +16,7 @@
 
 
 #define YAML_HINT     32         /* members reserved on a guess, at most */
+#define YAML_KEY_TEXT 4096       /* of a key that is a list or a map */
 #define YAML_TAG      "tag:yaml.org,2002:"
 #define YAML_TAG_LEN  (sizeof(YAML_TAG) - 1)
 
@@ -493,6 +494,13 @@ yaml_key_text(yaml_reader_t *yr, value_t *v, yaml_key_t *key)
 
     default:
         key->s = json_print(yr->arena, v, NULL);
+
+        /* each map around it doubles its backslashes */
+
+        if (strlen(key->s) > YAML_KEY_TEXT) {
+            return yaml_fail(yr, "a list or a map is too large for a key");
+        }
+
         break;
     }
 

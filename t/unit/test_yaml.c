@@ -284,6 +284,36 @@ test_depth_bounded(void **state)
 }
 
 
+/* maps as keys of maps: each level would double the text of the one inside */
+
+static void
+test_keys_bounded(void **state)
+{
+    char          text[80];
+    value_t       v;
+    arena_t      *a;
+    yaml_fault_t  fault;
+
+    (void) state;
+
+    memset(text, '{', 40);
+    memset(text + 40, '}', 40);
+
+    a = arena_new();
+    memset(&v, 0, sizeof(value_t));
+
+    assert_int_equal(yaml_read(a, text, sizeof(text), &v, NULL, &fault), -1);
+    assert_non_null(strstr(fault.text, "too large for a key"));
+    assert_true(a->used < 4 * 1024 * 1024);
+
+    /* a template that nobody filled in is a key still */
+
+    assert_int_equal(yaml_read(a, "{{ NAME }}: 1", 13, &v, NULL, &fault), 0);
+
+    arena_free(a);
+}
+
+
 /* an arena's jump leaves nothing of libyaml's behind (for the sanitizers) */
 
 static void
@@ -323,6 +353,7 @@ main(void)
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_aliases_bounded),
         cmocka_unit_test(test_depth_bounded),
+        cmocka_unit_test(test_keys_bounded),
         cmocka_unit_test(test_no_memory),
     };
 
