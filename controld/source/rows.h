@@ -70,6 +70,7 @@ extern const char  rows_catalog_sql[];
  * tables at all.  Free it with its arena */
 rows_plan_t *rows_plan(const PGresult *catalog);
 int rows_kind(const char *table);            /* -1: none of ours */
+const char *rows_entity(int kind);
 
 /* adds an id that changed; ids are sorted when the batch is used.  -1: out of
  * memory */
