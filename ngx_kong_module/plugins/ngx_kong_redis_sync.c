@@ -140,6 +140,8 @@ ngx_kong_redis_sync_begin(ngx_kong_redis_sync_t *sync)
     sync->n = ngx_kong_ledger_collect(sync->ledger, sync->store, sync->rows,
                                       NGX_KONG_LEDGER_BATCH);
     if (sync->n == 0) {
+        /* whether Redis counts again shows with what is owed next */
+        sync->failing = 0;
         sync->op = NULL;
         ngx_destroy_pool(pool);
         return NGX_OK;

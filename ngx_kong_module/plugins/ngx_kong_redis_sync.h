@@ -20,7 +20,7 @@ ngx_kong_redis_sync_t *ngx_kong_redis_sync_create(ngx_pool_t *pool,
 uint64_t ngx_kong_redis_sync_store(ngx_kong_redis_sync_t *sync);
 /* something is owed */
 void ngx_kong_redis_sync_soon(ngx_kong_redis_sync_t *sync);
-/* the last push has come to its end */
+/* the last push has come to its end, or there is nothing to push */
 ngx_uint_t ngx_kong_redis_sync_is_kept(ngx_kong_redis_sync_t *sync);
 
 #endif

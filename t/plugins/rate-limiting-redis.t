@@ -154,6 +154,9 @@ my $config = {
             limited('killed', { day => 100, fault_tolerant => $false }),
             limited('shared', { day => 300 }),
             limited('sync', { day => 60, sync_rate => 0.1, hour => 55 }),
+            limited('sync-killed', { day => undef, second => 900,
+                                     sync_rate => 0.02,
+                                     fault_tolerant => $false }),
             limited('sync-dead', { day => 60, sync_rate => 0.02,
                                    %{ at($dead) } }),
             limited('sync-strict', { day => 60, sync_rate => 0.02,
@@ -345,8 +348,15 @@ is(codes(2, '/kill') . ' ' . codes(2, '/killed'), '200 200 200 200', 'up');
 $redis->stop('KILL');
 is(codes(2, '/kill'), '200 200', 'killed: passes');
 is(codes(2, '/killed'), '500 500', 'or not');
+ok(wait_until(5, sub { $node->get('/sync-killed')->status == 500 }),
+   'nor with a sync_rate');
+ok(wait_until(10, sub { $node->get('/sync-killed')->status == 200 }),
+   'which is tried again when nothing is owed');
 $redis->start;
 is(codes(2, '/killed'), '200 200', 'back: counts');
+is($node->wait_status('/sync-killed', 200)->status, 200, 'with one, too');
+ok(wait_until(5, sub { codes(4, '/sync-killed') eq '200 200 200 200' }),
+   'and goes on');
 is($node->get('/killed')->header('x-ratelimit-remaining-day'), 97,
    'from nothing');
 
