@@ -498,8 +498,9 @@ daemon_adopt(apply_t *a)
         return;
     }
 
+    daemon_source_aside(d, a->load);
+
     if (a->source) {
-        daemon_source_aside(d, a->load);
         daemon_report(d, 1, "");
     } else {
         daemon_report(d, d->ok, d->message);
@@ -550,8 +551,9 @@ daemon_resume(apply_t *a)
     log_write(LOG_NOTICE, "configuration %u (%s) goes on", config,
               d->active->config->hash);
 
+    daemon_source_aside(d, a->load);
+
     if (a->source) {
-        daemon_source_aside(d, a->load);
         daemon_report(d, 1, "");
 
         if (!store_has_source(d->store, config)) {

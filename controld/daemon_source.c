@@ -220,6 +220,11 @@ daemon_source_state(daemon_t *d, publisher_state_t *out)
     if (d->source == NULL) {
         out->database = 0;
         out->reachable = 0;
+
+        if (out->message[0] == '\0') {
+            out->message = d->aside;
+        }
+
         return;
     }
 

@@ -37,6 +37,10 @@ main(void)
 
     printf("# Plugins\n\nMade from the schema tables by `make docs`: what is "
            "here is what is checked.\n\n"
+           "A plugin that only observes (logs, metrics, traces) and is \"not "
+           "yet\" here is left\nout with a warning in the log and in "
+           "`/status`; requests are served without it.\nAny other that does "
+           "not run is refused, or in a database closes its scope.\n\n"
            "| plugin | priority | runs |\n|---|---|---|\n");
 
     for (p = schema_plugins; *p != NULL; p++) {

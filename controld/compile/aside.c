@@ -14,6 +14,8 @@
 #define ASIDE_PRIORITY  999
 
 
+static void aside_put(aside_t *as, const char *entity, const value_t *row,
+    const char *reason);
 static void aside_close(aside_t *as, const value_t *row,
     const char *reason);
 static void aside_group(aside_t *as, const compile_aside_t *broken);
@@ -22,13 +24,6 @@ static const plugin_schema_t *aside_schema(aside_t *as,
     const value_t *name);
 static void *aside_grow(aside_t *as, void *list, size_t n, size_t *cap,
     size_t size);
-
-
-/* plugins without which a request is served all the same */
-static const char *const  aside_observers[] = {
-    "datadog", "file-log", "http-log", "loggly", "opentelemetry",
-    "prometheus", "statsd", "syslog", "tcp-log", "udp-log", "zipkin", NULL
-};
 
 
 void
@@ -105,11 +100,21 @@ int
 aside_add(aside_t *as, const char *entity, const value_t *row,
     const char *reason)
 {
-    compile_aside_t  *e;
-
     if (!as->on) {
         return 0;
     }
+
+    aside_put(as, entity, row, reason);
+
+    return 1;
+}
+
+
+static void
+aside_put(aside_t *as, const char *entity, const value_t *row,
+    const char *reason)
+{
+    compile_aside_t  *e;
 
     as->list = aside_grow(as, as->list, as->n, &as->cap, sizeof(*e));
     e = &as->list[as->n++];
@@ -117,18 +122,22 @@ aside_add(aside_t *as, const char *entity, const value_t *row,
     e->entity = entity;
     e->row = row;
     e->reason = reason;
-
-    return 1;
 }
 
 
 int
 aside_plugin(aside_t *as, const value_t *row, size_t i, const char *reason)
 {
-    if (!aside_add(as, "plugins", row, reason)) {
+    unsigned  idle;
+
+    idle = aside_idle(row);
+
+    if (!as->on && !idle) {
         return 0;
     }
 
+    aside_put(as, "plugins", row, reason);
+    as->n_idle += idle;
     as->skip[i] = 1;
     aside_close(as, row, reason);
 
@@ -158,18 +167,61 @@ aside_close(aside_t *as, const value_t *row, const char *reason)
 }
 
 
-static unsigned
-aside_observes(const value_t *name)
+unsigned
+aside_idle(const value_t *row)
 {
-    const char *const  *p;
+    const value_t          *name;
+    const plugin_schema_t  *p;
 
-    for (p = aside_observers; *p != NULL; p++) {
-        if (value_str_eq(name, *p)) {
-            return 1;
+    name = value_get(row, "name");
+
+    if (name == NULL || name->kind != VALUE_STRING
+        || !entity_flag(row, "enabled", 1))
+    {
+        return 0;
+    }
+
+    p = schema_plugin(name->u.string, name->len);
+
+    return p != NULL && p->observes && !p->implemented;
+}
+
+
+size_t
+aside_list_idle(arena_t *a, const config_t *c, compile_aside_t **list)
+{
+    size_t                 i;
+    aside_t                as;
+    const config_table_t  *t;
+
+    memset(&as, 0, sizeof(as));
+    as.arena = a;
+    t = config_table(c, "plugins");
+
+    for (i = 0; t != NULL && i < t->n; i++) {
+        if (aside_idle(t->rows[i])) {
+            aside_put(&as, "plugins", t->rows[i], ASIDE_NO_CODE);
         }
     }
 
-    return 0;
+    *list = as.list;
+
+    return as.n;
+}
+
+
+static unsigned
+aside_observes(const value_t *name)
+{
+    const plugin_schema_t  *p;
+
+    if (name == NULL || name->kind != VALUE_STRING) {
+        return 0;
+    }
+
+    p = schema_plugin(name->u.string, name->len);
+
+    return p != NULL && p->observes;
 }
 
 

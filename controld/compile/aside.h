@@ -22,6 +22,8 @@ typedef struct {
     compile_aside_t        *list;
     size_t                  n;
     size_t                  cap;
+    size_t                  n_idle;  /* of these, plugins that only observe
+                                        and are not here */
     aside_closed_t         *closed;
     size_t                  n_closed;
     size_t                  cap_closed;
@@ -34,12 +36,19 @@ void aside_init(aside_t *as, arena_t *a, const config_t *c,
 /* 1: it is noted, go on without; 0: the caller fails with the reason */
 int aside_add(aside_t *as, const char *entity, const value_t *row,
     const char *reason);
-/* the same for row `i` of the plugins, which may close its scope */
+/* the same for row `i` of the plugins, which may close its scope.  One that
+ * only observes is always left out with a word, never a reason to fail */
 int aside_plugin(aside_t *as, const value_t *row, size_t i,
     const char *reason);
 /* whether an upstream of this name is set aside */
 int aside_is_upstream(const aside_t *as, const value_t *name);
+/* whether an enabled plugin only observes and has no code */
+unsigned aside_idle(const value_t *row);
+/* all of these; *list from the arena.  Returns how many */
+size_t aside_list_idle(arena_t *a, const config_t *c, compile_aside_t **list);
 void aside_finish(const aside_t *as, const compile_opts_t *opts);
+
+#define ASIDE_NO_CODE  "it has no implementation in this version"
 
 /* what the module knows these instances by */
 #define ASIDE_CLOSED  "closed"

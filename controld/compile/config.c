@@ -121,17 +121,19 @@ compile_config(arena_t *a, const config_t *c, const compile_opts_t *opts,
 }
 
 
-/* what was set aside has to be told again: then there are no short ways */
+/* what was set aside has to be told again: then there are no short ways, but
+ * for plugins that only observe */
 static void
 compile_state(compile_t *cc, const compile_opts_t *opts, segment_buf_t *out)
 {
-    if (opts->state == NULL || cc->aside.n != 0) {
+    if (opts->state == NULL || cc->aside.n != cc->aside.n_idle) {
         return;
     }
 
     *opts->state = compile_state_new(out, cc->order, cc->n_order);
 
     if (*opts->state != NULL) {
+        (*opts->state)->idle = (cc->aside.n_idle != 0);
         cc->order = NULL;
     }
 }
@@ -170,8 +172,7 @@ compile_plugins(compile_t *cc)
         why = (p != NULL) ? p->refused : NULL;
 
         if (aside_plugin(&cc->aside, v, i,
-                         why ? why : "it has no implementation in this "
-                                     "version"))
+                         why ? why : ASIDE_NO_CODE))
         {
             continue;
         }

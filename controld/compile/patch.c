@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aside.h"
 #include "entities.h"
 #include "patch.h"
 #include "../../ngx_kong_module/snapshot/kong_index.h"
@@ -415,11 +416,20 @@ patch_copy(patch_t *p, uint8_t *base)
 static int
 patch_state(patch_t *p, const compile_opts_t *opts, segment_buf_t *out)
 {
+    size_t            n;
     compile_state_t  *s;
+    compile_aside_t  *idle;
+
+    n = 0;
+    idle = NULL;
+
+    if (p->idle || p->state->idle) {
+        n = aside_list_idle(p->arena, p->config, &idle);
+    }
 
     if (opts->aside != NULL) {
-        *opts->aside = NULL;
-        *opts->n_aside = 0;
+        *opts->aside = idle;
+        *opts->n_aside = n;
     }
 
     if (opts->state == NULL) {
@@ -450,6 +460,7 @@ patch_state(patch_t *p, const compile_opts_t *opts, segment_buf_t *out)
 
     p->order = NULL;
     s->patched = 1;
+    s->idle = (n != 0);
     s->fresh = p->state->fresh;
     s->changed = p->changed;
     *opts->state = s;

@@ -28,6 +28,8 @@ struct compile_state_s {
     size_t                  fresh;   /* bytes, when it was compiled whole */
     size_t                  changed; /* rows since then */
     unsigned                patched; /* it was not compiled whole */
+    unsigned                idle;    /* it has plugins that only observe and
+                                        are left out */
 };
 
 typedef struct {
@@ -50,6 +52,7 @@ typedef struct {
     patch_section_t         sections[KONG_SECTION_MAX];
     bytes_t                 edits;   /* of old records */
     values_t                values;  /* that come */
+    unsigned                idle;    /* as in the state, of what comes */
     size_t                  changed; /* rows that went since all was whole */
 
     diff_t                  services;

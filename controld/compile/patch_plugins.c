@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "aside.h"
 #include "entities.h"
 #include "patch.h"
 #include "../../ngx_kong_module/snapshot/kong_index.h"
@@ -115,6 +116,11 @@ patch_plugin_come(patch_t *p, diff_row_t *row)
     patch_section_t  *s;
 
     if (!entity_flag(row->row, "enabled", 1)) {
+        return 0;
+    }
+
+    if (aside_idle(row->row)) {
+        p->idle = 1;
         return 0;
     }
 

@@ -177,6 +177,8 @@ typedef struct {
     int                priority;    /* Kong's */
     const char        *version;
     unsigned           implemented; /* the module has code for it */
+    unsigned           observes;    /* logs, metrics, traces: a request is
+                                       served all the same without it */
     const char        *refused;     /* known by name, never to be: why */
     unsigned           external;    /* from a document; the code is in a
                                        shared object of its own */

@@ -157,7 +157,22 @@ is_deeply($a->json->{flattened_errors}[0]{errors},
     [ { type => 'field', field => 'port',
         message => 'value should be between 0 and 65535' } ], 'one of them');
 
-# a plugin that is known and whose code is not here is refused by its name
-is(live(), '/hash2', 'still the same');
+# a plugin that only observes and is not here yet: requests are served, the
+# operator is told, whichever way the configuration was compiled
+my $observed = document('observed');
+
+for my $round (1 .. 3) {
+    $observed->{services}[0]{tags} = ["round-$round"];
+    $observed->{plugins} = [ { name => 'file-log', config => {
+        path => '/dev/null' } } ];
+    is($node->post_config($observed)->status, 201, "observer: round $round");
+    is(live(), '/observed', "observer: served, round $round");
+    like($node->status->{source}{message}, qr/^set aside: plugin 'file-log'/,
+         "observer: told, round $round");
+}
+
+delete $observed->{plugins};
+is($node->post_config($observed)->status, 201, 'observer: gone');
+is($node->status->{source}{message}, undef, 'observer: nothing to tell');
 
 finish();

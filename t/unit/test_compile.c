@@ -328,6 +328,13 @@ test_refused(void **state)
                 "'enabled':false}]}");
     assert_int_equal(t.rc, 0);
     release(&t);
+
+    /* one that only observes is missed by the operator, not by clients */
+
+    compile(&t, "{'plugins':[{'id':'" ID("1") "','name':'file-log',"
+                "'enabled':true,'config':{'path':'/a'}}]}");
+    assert_int_equal(t.rc, 0);
+    release(&t);
 }
 
 

@@ -90,5 +90,6 @@ const plugin_schema_t  plugin_datadog = {
         .fields = datadog_fields
     },
     .priority = 10,
-    .version = PLUGIN_VERSION
+    .version = PLUGIN_VERSION,
+    .observes = 1
 };

@@ -28,5 +28,6 @@ const plugin_schema_t  plugin_file_log = {
         .fields = file_log_fields
     },
     .priority = 9,
-    .version = PLUGIN_VERSION
+    .version = PLUGIN_VERSION,
+    .observes = 1
 };

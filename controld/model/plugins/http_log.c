@@ -63,7 +63,8 @@ const plugin_schema_t  plugin_http_log = {
         .fields = http_log_fields
     },
     .priority = 12,
-    .version = PLUGIN_VERSION
+    .version = PLUGIN_VERSION,
+    .observes = 1
 };
 
 

@@ -46,5 +46,6 @@ const plugin_schema_t  plugin_loggly = {
         .fields = loggly_fields
     },
     .priority = 6,
-    .version = PLUGIN_VERSION
+    .version = PLUGIN_VERSION,
+    .observes = 1
 };

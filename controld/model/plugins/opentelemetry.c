@@ -82,7 +82,8 @@ const plugin_schema_t  plugin_opentelemetry = {
         .fields = opentelemetry_fields
     },
     .priority = 14,
-    .version = PLUGIN_VERSION
+    .version = PLUGIN_VERSION,
+    .observes = 1
 };
 
 

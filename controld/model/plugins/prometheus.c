@@ -29,5 +29,6 @@ const plugin_schema_t  plugin_prometheus = {
         .fields = prometheus_fields
     },
     .priority = 13,
-    .version = PLUGIN_VERSION
+    .version = PLUGIN_VERSION,
+    .observes = 1
 };

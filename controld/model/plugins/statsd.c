@@ -126,5 +126,6 @@ const plugin_schema_t  plugin_statsd = {
         .fields = statsd_fields
     },
     .priority = 11,
-    .version = PLUGIN_VERSION
+    .version = PLUGIN_VERSION,
+    .observes = 1
 };

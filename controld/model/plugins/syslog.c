@@ -47,5 +47,6 @@ const plugin_schema_t  plugin_syslog = {
         .fields = syslog_fields
     },
     .priority = 4,
-    .version = PLUGIN_VERSION
+    .version = PLUGIN_VERSION,
+    .observes = 1
 };

@@ -33,5 +33,6 @@ const plugin_schema_t  plugin_tcp_log = {
         .fields = tcp_log_fields
     },
     .priority = 7,
-    .version = PLUGIN_VERSION
+    .version = PLUGIN_VERSION,
+    .observes = 1
 };

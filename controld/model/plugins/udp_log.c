@@ -29,5 +29,6 @@ const plugin_schema_t  plugin_udp_log = {
         .fields = udp_log_fields
     },
     .priority = 8,
-    .version = PLUGIN_VERSION
+    .version = PLUGIN_VERSION,
+    .observes = 1
 };

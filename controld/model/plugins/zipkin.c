@@ -105,7 +105,8 @@ const plugin_schema_t  plugin_zipkin = {
         .fields = zipkin_fields
     },
     .priority = 100000,
-    .version = PLUGIN_VERSION
+    .version = PLUGIN_VERSION,
+    .observes = 1
 };
 
 
