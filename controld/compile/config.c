@@ -41,6 +41,7 @@ typedef struct {
 
 static void compile_state(compile_t *cc, const compile_opts_t *opts,
     segment_buf_t *out);
+static unsigned compile_is_plain(const config_t *c);
 static int compile_plugins(compile_t *cc);
 static const char *compile_plugin_scope(compile_t *cc, const value_t *v);
 static int compile_services(compile_t *cc);
@@ -126,7 +127,9 @@ compile_config(arena_t *a, const config_t *c, const compile_opts_t *opts,
 static void
 compile_state(compile_t *cc, const compile_opts_t *opts, segment_buf_t *out)
 {
-    if (opts->state == NULL || cc->aside.n != cc->aside.n_idle) {
+    if (opts->state == NULL || cc->aside.n != cc->aside.n_idle
+        || !compile_is_plain(cc->config))
+    {
         return;
     }
 
@@ -136,6 +139,23 @@ compile_state(compile_t *cc, const compile_opts_t *opts, segment_buf_t *out)
         (*opts->state)->idle = (cc->aside.n_idle != 0);
         cc->order = NULL;
     }
+}
+
+
+static unsigned
+compile_is_plain(const config_t *c)
+{
+    size_t  i, k;
+
+    for (i = 0; i < c->n_tables; i++) {
+        for (k = 0; k < c->tables[i].n; k++) {
+            if (!entity_is_plain(c->tables[i].rows[k])) {
+                return 0;
+            }
+        }
+    }
+
+    return 1;
 }
 
 
@@ -511,7 +531,6 @@ static int
 compile_finish(compile_t *cc, const compile_opts_t *opts,
     segment_buf_t *out)
 {
-    size_t                 i;
     kong_segment_header_t  head;
 
     memset(&head, 0, sizeof(head));
@@ -522,15 +541,9 @@ compile_finish(compile_t *cc, const compile_opts_t *opts,
     head.n_services = (uint32_t) cc->n_services;
     head.n_consumers = (uint32_t) compile_count(cc->config, "consumers");
     head.n_plugins = cc->n_plugins;
-    head.flags = KONG_SEGMENT_F_EMPTY;
+    head.flags = entities_flags(cc->config);
 
     memcpy(head.source_hash, cc->config->hash, sizeof(head.source_hash));
-
-    for (i = 0; i < cc->config->n_tables; i++) {
-        if (cc->config->tables[i].n != 0) {
-            head.flags &= ~KONG_SEGMENT_F_EMPTY;
-        }
-    }
 
     return writer_finish(&cc->w, &head, out);
 }

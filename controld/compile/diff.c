@@ -155,7 +155,9 @@ diff_list(arena_t *a, const diff_rows_t *rows, diff_row_t **out, size_t *n)
         (*out)[i].other = KONG_NONE;
         (*out)[i].record = KONG_NONE;
 
-        if (entity_id(rows->rows[i], (*out)[i].id) != 0) {
+        if (!entity_is_plain(rows->rows[i])
+            || entity_id(rows->rows[i], (*out)[i].id) != 0)
+        {
             return -1;
         }
     }
@@ -213,6 +215,46 @@ diff_pair(arena_t *a, diff_t *d)
     }
 
     d->n_gone = k;
+}
+
+
+unsigned
+diff_in_order(const config_table_t *before, const config_table_t *after,
+    const diff_t *d)
+{
+    size_t   i, k, gone, come;
+    uint8_t  one[16], two[16];
+
+    for (i = 0, k = 0, gone = 0, come = 0; i < before->n; i++) {
+
+        if (gone < d->n_gone && d->gone[gone].row == before->rows[i]) {
+            gone++;
+            continue;
+        }
+
+        while (come < d->n_come && k < after->n
+               && d->come[come].row == after->rows[k])
+        {
+            come++;
+            k++;
+        }
+
+        if (k == after->n) {
+            return 0;
+        }
+
+        if (before->rows[i] != after->rows[k]
+            && (entity_id(before->rows[i], one) != 0
+                || entity_id(after->rows[k], two) != 0
+                || memcmp(one, two, sizeof(one)) != 0))
+        {
+            return 0;
+        }
+
+        k++;
+    }
+
+    return 1;
 }
 
 

@@ -26,10 +26,14 @@ typedef struct {
 } diff_t;
 
 
-/* 0, or -1: a row has no id, or more than `max` are not the very same.  Lists
- * are from `a` */
+/* 0, or -1: a row has no plain id, or more than `max` are not the very same.
+ * Lists are from `a` */
 int diff_table(arena_t *a, const config_table_t *before,
     const config_table_t *after, size_t max, diff_t *d);
+
+/* do the rows that are in both stand in the same order? */
+unsigned diff_in_order(const config_table_t *before,
+    const config_table_t *after, const diff_t *d);
 
 /*
  * ids -> numbers of records, for few ids and many records: the records are

@@ -76,6 +76,34 @@ entity_id(const value_t *v, uint8_t id[16])
 
 
 unsigned
+entity_is_plain(const value_t *v)
+{
+    char            c;
+    size_t          i;
+    unsigned        seen;
+    const value_t  *text;
+
+    text = value_get(v, "id");
+
+    if (text == NULL || text->kind != VALUE_STRING) {
+        return 1;
+    }
+
+    for (i = 0, seen = 0; i < text->len; i++) {
+        c = text->u.string[i];
+
+        if (c >= 'A' && c <= 'F') {
+            return 0;
+        }
+
+        seen |= (c != '0' && c != '-');
+    }
+
+    return seen;
+}
+
+
+unsigned
 entity_flag(const value_t *v, const char *key, unsigned def)
 {
     const value_t  *flag;
@@ -91,6 +119,21 @@ entity_is_served(const kong_route_t *r, const kong_service_t *s)
 {
     return (r->protocols & ENTITY_HTTP)
            && (s == NULL || (s->protocol & ENTITY_HTTP));
+}
+
+
+uint32_t
+entities_flags(const config_t *c)
+{
+    size_t  i;
+
+    for (i = 0; i < c->n_tables; i++) {
+        if (c->tables[i].n != 0) {
+            return 0;
+        }
+    }
+
+    return KONG_SEGMENT_F_EMPTY;
 }
 
 

@@ -8,7 +8,7 @@
 
 #include "route_index.h"
 #include "writer.h"
-#include "../model/value.h"
+#include "../model/config.h"
 
 
 /* 0, or -1 with *err, a sentence that names the entity */
@@ -24,10 +24,16 @@ int entity_rule(arena_t *a, const value_t *v, const kong_route_t *r,
 /* "route 'name'", or with the id when it has no name */
 const char *entity_name(arena_t *a, const char *kind, const value_t *v);
 int entity_id(const value_t *v, uint8_t id[16]);
+/* its id is the one text that the bytes have, and no hole's: records and rows
+ * can be found by one another.  A row without an id is plain */
+unsigned entity_is_plain(const value_t *v);
 unsigned entity_flag(const value_t *v, const char *key, unsigned def);
 /* http is routed here; tcp, tls and udp are not listened for.  `s` is the
  * route's service, or NULL */
 unsigned entity_is_served(const kong_route_t *r, const kong_service_t *s);
+
+/* of the segment's header */
+uint32_t entities_flags(const config_t *c);
 
 /* protocols that the http listeners serve */
 #define ENTITY_HTTP                                                         \

@@ -136,6 +136,7 @@ patch_begin(patch_t *p, const compile_opts_t *opts)
     p->head = *p->old->header;
     p->head.generation = opts->generation;
     p->head.created = opts->created;
+    p->head.flags = entities_flags(p->config);
     memcpy(p->head.source_hash, p->config->hash,
            sizeof(p->head.source_hash));
 
@@ -191,6 +192,12 @@ patch_tables(patch_t *p)
         if (diff_table(p->arena, before, after, max, to) != 0
             || (to == &d && d.n_gone + d.n_come != 0))
         {
+            return -1;
+        }
+
+        /* the groups of a consumer have an order */
+
+        if (to == &p->acls && !diff_in_order(before, after, to)) {
             return -1;
         }
 

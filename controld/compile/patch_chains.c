@@ -33,7 +33,7 @@ static void patch_scopes(patch_chains_t *pc);
 static void patch_instances(patch_chains_t *pc);
 static void patch_place(patch_chains_t *pc, kong_slot_t *slots, uint32_t i,
     uint32_t level);
-static void patch_over(patch_chains_t *pc, const uint8_t *scope,
+static void patch_over(patch_chains_t *pc, const uint8_t *route,
     const uint8_t *service);
 static uint32_t patch_chain(patch_chains_t *pc);
 
@@ -85,7 +85,7 @@ patch_chains(patch_t *p)
             s = patch_record(p, KONG_SECTION_SERVICES, r->service,
                              sizeof(kong_service_t));
             service = s->id;
-            patch_over(&pc, service, NULL);
+            patch_over(&pc, NULL, service);
         }
 
         patch_over(&pc, r->id, service);
@@ -247,19 +247,30 @@ patch_place(patch_chains_t *pc, kong_slot_t *slots, uint32_t i,
 }
 
 
-/* the more specific instance of a type takes the other's place */
+/*
+ * The more specific instance of a type takes the other's place.  `route` and
+ * `service` are the route's own, NULL where it has none; without `route` it
+ * is the instances of the service.  A route may have the id of a service.
+ */
 static void
-patch_over(patch_chains_t *pc, const uint8_t *scope, const uint8_t *service)
+patch_over(patch_chains_t *pc, const uint8_t *route, const uint8_t *service)
 {
     uint32_t              i, level;
+    const uint8_t        *scope;
     const kong_plugin_t  *in;
+
+    scope = (route != NULL) ? route : service;
 
     for (i = diff_ids_get(&pc->scopes, scope)->record; i != KONG_NONE;
          i = pc->next[i])
     {
         in = patch_record(pc->patch, KONG_SECTION_PLUGINS, i, sizeof(*in));
 
-        if (memcmp(in->route_id, patch_no_id, 16) == 0) {
+        if ((memcmp(in->route_id, patch_no_id, 16) == 0) != (route == NULL)) {
+            continue;
+        }
+
+        if (route == NULL) {
             level = KONG_LEVEL_SERVICE;
 
         } else if (memcmp(in->service_id, patch_no_id, 16) == 0) {

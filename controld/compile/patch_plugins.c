@@ -13,7 +13,12 @@
 
 
 static int patch_plugin_gone(patch_t *p, diff_row_t *row);
-static int patch_plugin_come(patch_t *p, diff_row_t *row);
+static int patch_plugin_scopes(patch_t *p, diff_ids_t *routes,
+    diff_ids_t *services);
+static unsigned patch_is_missing(const diff_ids_t *ids,
+    const uint8_t id[16]);
+static int patch_plugin_come(patch_t *p, diff_row_t *row,
+    const diff_ids_t *routes, const diff_ids_t *services);
 static int patch_plugin_type(patch_t *p, const value_t *row,
     kong_plugin_t *in);
 static int patch_plugin_scope(patch_t *p, const value_t *row,
@@ -39,7 +44,7 @@ patch_plugins(patch_t *p)
 {
     size_t       i;
     diff_t      *d;
-    diff_ids_t   ids;
+    diff_ids_t   ids, routes, services;
 
     d = &p->plugins;
 
@@ -77,13 +82,59 @@ patch_plugins(patch_t *p)
         }
     }
 
+    if (d->n_come != 0 && patch_plugin_scopes(p, &routes, &services) != 0) {
+        return -1;
+    }
+
     for (i = 0; i < d->n_come; i++) {
-        if (patch_plugin_come(p, &d->come[i]) != 0) {
+        if (patch_plugin_come(p, &d->come[i], &routes, &services) != 0) {
             return -1;
         }
     }
 
     return patch_consumer_table(p);
+}
+
+
+/* the records of the scopes of what comes */
+static int
+patch_plugin_scopes(patch_t *p, diff_ids_t *routes, diff_ids_t *services)
+{
+    size_t          i, k;
+    uint8_t         id[16];
+    const value_t  *v;
+
+    diff_ids_init(routes, p->arena, p->plugins.n_come);
+    diff_ids_init(services, p->arena, p->plugins.n_come);
+
+    for (i = 0; i < p->plugins.n_come; i++) {
+        for (k = 0; k < 2; k++) {
+            v = value_get(p->plugins.come[i].row, k ? "service" : "route");
+
+            if (value_is_null(v)) {
+                continue;
+            }
+
+            if (entity_id(v, id) != 0) {
+                return -1;
+            }
+
+            (void) diff_ids_add(k ? services : routes, id);
+        }
+    }
+
+    patch_find(p, routes, KONG_SECTION_ROUTES, sizeof(kong_route_t));
+    patch_find(p, services, KONG_SECTION_SERVICES, sizeof(kong_service_t));
+
+    return 0;
+}
+
+
+static unsigned
+patch_is_missing(const diff_ids_t *ids, const uint8_t id[16])
+{
+    return memcmp(id, patch_no_id, sizeof(patch_no_id)) != 0
+           && diff_ids_get(ids, id)->record == KONG_NONE;
 }
 
 
@@ -109,7 +160,8 @@ patch_plugin_gone(patch_t *p, diff_row_t *row)
 
 
 static int
-patch_plugin_come(patch_t *p, diff_row_t *row)
+patch_plugin_come(patch_t *p, diff_row_t *row, const diff_ids_t *routes,
+    const diff_ids_t *services)
 {
     const value_t    *config, *name;
     kong_plugin_t    *in;
@@ -135,6 +187,14 @@ patch_plugin_come(patch_t *p, diff_row_t *row)
         || patch_anonymous(p, row->row, &in->anonymous) != 0)
     {
         return -1;
+    }
+
+    /* the routes of a disabled service are not there */
+
+    if (patch_is_missing(routes, in->route_id)
+        || patch_is_missing(services, in->service_id))
+    {
+        return 0;
     }
 
     in->config = values_object(&p->values, config, &in->hash);

@@ -424,6 +424,13 @@ patch_routes_come(patch_routes_t *pr)
         }
 
         if (!enabled) {
+
+            if (come->other != KONG_NONE
+                && p->routes.gone[come->other].record != KONG_NONE)
+            {
+                return -1;
+            }
+
             continue;
         }
 
