@@ -2,7 +2,7 @@
 loopback, changes committed through libpq, and how long they take to be
 served by every worker.  Nothing here runs by itself."""
 import contextlib, ctypes, ctypes.util, glob, os, pwd, random, resource
-import signal, subprocess, time
+import signal, statistics, subprocess, threading, time
 
 
 def libpq():
@@ -208,8 +208,8 @@ def change(bench, db, all_probes, i, seconds=60):
     return (time.monotonic() - began) * 1000
 
 
-def node_of(bench, db, work, name, settings=()):
-    node = bench.Node(work, name, {}, workers=2,
+def node_of(bench, db, work, name, settings=(), workers=2):
+    node = bench.Node(work, name, {}, workers=workers,
                       settings={**db.settings(), **dict(settings)})
     bench.RUNNING.append(node.stop)
     return node
@@ -267,6 +267,69 @@ def polled(bench, db, work):
           f"served p50 {row['p50_ms']:.0f} ms, longest {row['max_ms']:.0f} ms"
           f" ({len(times)} changes)", flush=True)
     return row
+
+
+def churn(bench, args, work, upstream):
+    """p99.9 while a row changes 50 times a second, against quiet: with a load
+    that leaves the CPUs room (64 connections that rest 5 ms before each
+    request), and with one that leaves none."""
+    n, stop, result = max(args.sizes), threading.Event(), {}
+    db = database(bench, work, upstream, n)
+    node = node_of(bench, db, work, "node", workers=1)
+    hits = [(f"h{i % max(1, n // 1000)}.example.com",
+             f"/p{i}/x" + ("/7" if i % 10 == 9 else ""))
+            for i in random.Random(4).sample(range(1, n + 1), min(n, 20000))]
+    pace = {"paced": (64, 5), "saturated": (16, 0)}
+    for name, (_, delay) in pace.items():
+        bench.wrk_script(os.path.join(work, name + ".lua"), hits, delay=delay)
+
+    def changes(count):
+        end = time.monotonic()
+        while not stop.is_set():
+            count[0] += 1
+            db.sql(f"UPDATE routes SET paths = '{{/marker-{count[0]}}}' "
+                   "WHERE name = 'marker'")
+            end += 1 / args.changes_per_second
+            stop.wait(max(0, end - time.monotonic()))
+
+    for name, (connections, _) in pace.items():
+        script = os.path.join(work, name + ".lua")
+        quiet, busy, count, before = [], [], [0], generation(node)
+        bench.run_wrk(node.port, script, 2, connections)
+        for _ in range(args.rounds):
+            quiet.append(bench.run_wrk(node.port, script, args.seconds,
+                                       connections))
+            stop.clear()
+            thread = threading.Thread(target=changes, args=(count,))
+            thread.start()
+            busy.append(bench.run_wrk(node.port, script, args.seconds,
+                                      connections))
+            stop.set()
+            thread.join()
+        row = {"routes": n, "commits": count[0],
+               "generations": generation(node) - before,
+               "rps": statistics.median(r["rps"] for r in quiet),
+               "errors": sum(r["errors"] + r["status_errors"]
+                             for r in quiet + busy)}
+        for k in ("p50", "p99", "p999"):
+            row["quiet_" + k] = statistics.median(r[k] for r in quiet)
+            row["busy_" + k] = statistics.median(r[k] for r in busy)
+        row["ratio"] = row["busy_p999"] / row["quiet_p999"]
+        result[name] = row
+        print(f"  {n} routes, {name}, {row['rps']:.0f} requests/s, "
+              f"{row['commits']} commits, {row['generations']} generations: "
+              f"p99.9 quiet {row['quiet_p999']:.2f} ms, busy "
+              f"{row['busy_p999']:.2f} ms, x {row['ratio']:.2f} (p99 "
+              f"{row['quiet_p99']:.2f}, {row['busy_p99']:.2f}; p50 "
+              f"{row['quiet_p50']:.2f}, {row['busy_p50']:.2f}), "
+              f"{row['errors']} errors", flush=True)
+    node.stop()
+    db.stop()
+    return result
+
+
+def generation(node):
+    return node.status()["configuration"]["generation"]
 
 
 def peak(pid):
