@@ -394,13 +394,23 @@ cli_conf_file(cli_t *cli, const char *path, const char *prefix)
     size_t            i;
     conf_t           *c;
     value_t          *errors;
-    const char       *names[3];
+    const char       *names[5];
     conf_overrides_t  overrides;
     const value_t    *warnings;
 
-    names[0] = prefix ? "prefix" : NULL;
-    names[1] = prefix;
-    names[2] = NULL;
+    i = 0;
+
+    if (prefix != NULL) {
+        names[i++] = "prefix";
+        names[i++] = prefix;
+    }
+
+    if (cli->db_timeout > 0) {
+        names[i++] = "pg_timeout";
+        names[i++] = arena_printf(cli->arena, "%.0f", cli->db_timeout * 1000);
+    }
+
+    names[i] = NULL;
     overrides.names = names;
 
     c = conf_load(cli->arena, path, &overrides, &errors);

@@ -71,6 +71,9 @@ int cli_supported(cli_t *cli, const conf_t *c);
 /* the schemas that the settings name: 0, or -1 with the faults printed */
 int cli_plugins(cli_t *cli, const conf_t *c);
 
+/* what --run-migrations asks for, of a database that answers: 0 or 1 */
+int cli_run_migrations(cli_t *cli, conf_t *c);
+
 /* the commands, one function each */
 int cli_check(cli_t *cli);
 int cli_config(cli_t *cli);

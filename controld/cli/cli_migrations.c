@@ -10,12 +10,14 @@
 #include "../migrations/migrations.h"
 #include "../model/json.h"
 #include "cli.h"
+#include "process.h"
 
 
 #define MIGRATIONS_TIMEOUT    60.0       /* seconds, of a statement */
 #define MIGRATIONS_EMPTY      3          /* exit codes of list */
 #define MIGRATIONS_PENDING    4
 #define MIGRATIONS_NEW        5
+#define MIGRATIONS_RETRY      0.2        /* seconds, while another runs them */
 
 
 typedef struct {
@@ -26,6 +28,8 @@ typedef struct {
 
 
 static int migrations_with(cli_t *cli, const migrations_command_t *cmd);
+static int migrations_open(cli_t *cli, conf_t *c, unsigned flags,
+    migrations_t *m, const char **err);
 static int migrations_cmd_bootstrap(cli_t *cli, migrations_t *m);
 static int migrations_cmd_finish(cli_t *cli, migrations_t *m);
 static int migrations_cmd_list(cli_t *cli, migrations_t *m);
@@ -73,11 +77,10 @@ cli_migrations(cli_t *cli)
 static int
 migrations_with(cli_t *cli, const migrations_command_t *cmd)
 {
-    int             rc;
-    conf_t         *c;
-    const char     *err;
-    migrations_t    m;
-    pg_settings_t   settings;
+    int            rc;
+    conf_t        *c;
+    const char    *err;
+    migrations_t   m;
 
     c = cli_conf(cli);
     if (c == NULL) {
@@ -89,27 +92,9 @@ migrations_with(cli_t *cli, const migrations_command_t *cmd)
                          "database = off has none");
     }
 
-    if (pg_settings(cli->arena, c, 0, &settings, &err) == -1) {
+    if (migrations_open(cli, c, cmd->flags, &m, &err) == -1) {
         return cli_error("%s", err);
     }
-
-    settings.timeout = cli->db_timeout > 0 ? cli->db_timeout
-                                           : MIGRATIONS_TIMEOUT;
-
-    memset(&m, 0, sizeof(m));
-    m.arena = cli->arena;
-    m.plugins = conf_plugins(c);
-    m.print = cli->silent ? migrations_silent : cli_print;
-    m.lock_timeout = cli->lock_timeout;
-    m.force = cli->force;
-    m.pg = pg_open(cli->arena, &settings, cmd->flags, &err);
-
-    if (m.pg == NULL) {
-        return cli_error("%s", err);
-    }
-
-    cli_verbose("connected to %s:%s, schema \"%s\"", pg_host(m.pg)->name,
-                pg_host(m.pg)->port, pg_schema(m.pg));
 
     rc = cmd->run(cli, &m);
     pg_close(m.pg);
@@ -119,6 +104,87 @@ migrations_with(cli_t *cli, const migrations_command_t *cmd)
 
 
 static int
+migrations_open(cli_t *cli, conf_t *c, unsigned flags, migrations_t *m,
+    const char **err)
+{
+    pg_settings_t  *settings;
+
+    /* the connection refers to it */
+    settings = arena_zalloc(cli->arena, sizeof(pg_settings_t));
+
+    if (pg_settings(cli->arena, c, 0, settings, err) == -1) {
+        return -1;
+    }
+
+    settings->timeout = cli->db_timeout > 0 ? cli->db_timeout
+                                            : MIGRATIONS_TIMEOUT;
+
+    memset(m, 0, sizeof(migrations_t));
+    m->arena = cli->arena;
+    m->plugins = conf_plugins(c);
+    m->print = cli->silent ? migrations_silent : cli_print;
+    m->lock_timeout = cli->lock_timeout;
+    m->force = cli->force;
+    m->pg = pg_open(cli->arena, settings, flags, err);
+
+    if (m->pg == NULL) {
+        return -1;
+    }
+
+    cli_verbose("connected to %s:%s, schema \"%s\"", pg_host(m->pg)->name,
+                pg_host(m->pg)->port, pg_schema(m->pg));
+
+    return 0;
+}
+
+
+/*
+ * A database that cannot be written to keeps no node from its last snapshot;
+ * whether there is one the start itself finds out.  Nor does a want of our
+ * own additions, which a node can do without.
+ */
+int
+cli_run_migrations(cli_t *cli, conf_t *c)
+{
+    int                  rc, needed;
+    double               waited;
+    const char          *err;
+    migrations_t         m;
+    migrations_state_t   s;
+
+    if (migrations_open(cli, c, PG_WRITABLE, &m, &err) == -1) {
+        cli_warn("migrations were not run: %s", err);
+        return 0;
+    }
+
+    err = NULL;
+    waited = 0;
+    rc = migrations_state(&m, &s, &err);
+    needed = (s.needs_bootstrap || s.new_ != NULL);
+
+    if (rc == 0 && (needed || (s.pending == NULL && !s.armed))) {
+        rc = migrations_up(&m, &err);
+
+        while (rc == MIGRATIONS_BUSY && waited < cli->lock_timeout) {
+            process_sleep(MIGRATIONS_RETRY);
+            waited += MIGRATIONS_RETRY;
+            rc = migrations_up(&m, &err);
+        }
+    }
+
+    pg_close(m.pg);
+
+    if (rc == -1 && !needed) {
+        cli_warn("migrations were not run: %s", err);
+        return 0;
+    }
+
+    return migrations_end(&m, rc, err);
+}
+
+
+/* -f: from an empty database on, whatever is in it */
+static int
 migrations_cmd_bootstrap(cli_t *cli, migrations_t *m)
 {
     int          rc;
@@ -126,8 +192,20 @@ migrations_cmd_bootstrap(cli_t *cli, migrations_t *m)
 
     (void) cli;
 
+    rc = 0;
     err = NULL;
-    rc = migrations_bootstrap(m, &err);
+
+    if (m->force) {
+        rc = migrations_reset(m, &err);
+
+        if (rc == -1 && err == NULL) {
+            rc = 0;                      /* nothing to reset was said */
+        }
+    }
+
+    if (rc == 0) {
+        rc = migrations_bootstrap(m, &err);
+    }
 
     return migrations_end(m, rc, err);
 }
@@ -289,7 +367,8 @@ migrations_cmd_list(cli_t *cli, migrations_t *m)
     }
 
     if (s.new_ != NULL) {
-        m->print("\n%s", migrations_refusal(m->arena, &s));
+        m->print("\n%s", s.upgrade ? migrations_refusal(m->arena, &s)
+                 : "Run 'kong migrations up' to proceed");
         return MIGRATIONS_NEW;
     }
 

@@ -20,9 +20,11 @@
     "                                Kong's custom templates: refused; use\n" \
     "                                nginx_* settings instead\n"
 #define HELP_DB                                                               \
-    " --run-migrations, --db-timeout SECONDS, --lock-timeout SECONDS\n"       \
-    "                                taken for compatibility, without\n"      \
-    "                                effect while database = off\n"
+    " --run-migrations               as 'kong migrations up' before\n"        \
+    " --db-timeout (number)          seconds, instead of pg_timeout\n"        \
+    " --lock-timeout (default 60)    seconds to wait for another node that\n" \
+    "                                runs migrations\n"                       \
+    "                                (without effect with database = off)\n"
 
 
 static const struct {

@@ -24,6 +24,7 @@ static int start_node(cli_t *cli, conf_t *c);
 static int start_processes(cli_t *cli, conf_t *c, const prefix_t *p);
 static int start_foreground(cli_t *cli, conf_t *c, const prefix_t *p);
 static void start_forward(int signo);
+static int reload_database(cli_t *cli, conf_t *c);
 static int reload_node(cli_t *cli, conf_t *c, pid_t nginx);
 static int reload_controld(cli_t *cli, conf_t *c, const prefix_t *p);
 static void reload_check_file(cli_t *cli, conf_t *c);
@@ -85,6 +86,14 @@ start_node(cli_t *cli, conf_t *c)
             err = arena_printf(a, "could not prepare Kong prefix at %s: %s",
                                prefix, err);
         }
+    }
+
+    if (rc == 0 && cli->run_migrations
+        && strcmp(conf_str(c, "database"), "off") != 0
+        && cli_run_migrations(cli, c) != 0)
+    {
+        (void) close(lock);
+        return 1;
     }
 
     if (rc == 0) {
@@ -309,10 +318,42 @@ cli_reload(cli_t *cli)
         return cli_error("%s", err);
     }
 
-    rc = reload_node(cli, c, nginx);
+    rc = reload_database(cli, c);
+
+    if (rc == 0) {
+        rc = reload_node(cli, c, nginx);
+    }
+
     (void) close(lock);
 
     return rc;
+}
+
+
+/* where the configuration comes from is settled for the node's life */
+static int
+reload_database(cli_t *cli, conf_t *c)
+{
+    conf_t      *old;
+    value_t     *errors;
+    const char  *before, *after;
+
+    old = conf_load_env(cli->arena, conf_prefix(c), &errors);
+
+    if (old == NULL) {
+        return 0;
+    }
+
+    before = conf_str(old, "database");
+    after = conf_str(c, "database");
+
+    if (strcmp(before, after) == 0) {
+        return 0;
+    }
+
+    return cli_error("the setting 'database' changes from %s to %s, which "
+                     "needs a restart: run 'kong restart'; nothing was "
+                     "reloaded", before, after);
 }
 
 

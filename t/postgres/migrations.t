@@ -262,6 +262,7 @@ is($pg->query("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'
    'only the enabled plugins\' tables');
 ($rc, $out) = migrations('few', 'list');
 is($rc, 5, 'more plugins need more');
+like($out, qr/^Run 'kong migrations up' to proceed$/m, 'Kong\'s words');
 ($rc, $out) = migrations('few', 'up');
 is($rc, 0, 'which up adds');
 like($out, qr/^acl migrated up to: 004_212_to_213 \(executed\)$/m, 'named');
@@ -287,6 +288,21 @@ is("$rc $out", "0 migrating controld on database 'few'...\n"
    . "1 migration processed\n1 executed\n", 'up adds ours alone');
 is($pg->query('SELECT * FROM schema_meta ORDER BY subsystem',
               database => 'few'), $before, 'schema_meta is Kong\'s');
+
+
+# from an empty database on, whatever was in it
+$pg->query('CREATE TABLE mine (id int)', database => 'few');
+($rc, $out) = migrations('few', 'bootstrap', '-f');
+is($rc, 0, 'bootstrap -f');
+like($out, qr/^Resetting database\.\.\.\nDatabase successfully reset
+Bootstrapping database.*^Database is up-to-date\n\z/ms,
+     'resets first');
+is(catalog('few'), catalog('kong'), 'nothing is left of before');
+$pg->create('fresh');
+($rc, $out) = migrations('fresh', 'bootstrap', '--force');
+is($rc, 0, 'bootstrap -f of an empty database');
+like($out, qr/^Database not bootstrapped, nothing to reset\nBootstrapping /,
+     'has nothing to reset');
 
 
 # --- runs that meet, and runs that die
