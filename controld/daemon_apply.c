@@ -23,6 +23,8 @@ static void daemon_next(daemon_t *d);
 static apply_t *daemon_apply_new(daemon_t *d);
 static void daemon_begin(apply_t *a);
 static void daemon_run_load(void *data);
+static void daemon_again(apply_t *a);
+static void daemon_run_whole(void *data);
 static void daemon_loaded(void *data);
 static void daemon_unpublished(apply_t *a);
 static void daemon_resolve(apply_t *a);
@@ -459,6 +461,11 @@ daemon_published(void *data, publish_rc_t rc, const char *err)
         log_write(LOG_ERR, "configuration %u is not published: %s",
                   a->load->number, err);
 
+        if (rc == PUBLISH_REFUSED && load_is_change(a->load)) {
+            daemon_again(a);
+            return;
+        }
+
         if (a->source) {
             daemon_report(d, 0, err);
         }
@@ -477,6 +484,36 @@ daemon_published(void *data, publish_rc_t rc, const char *err)
                                    : "stored; there is no nginx to serve it");
 
     daemon_adopt(a);
+}
+
+
+/* the fault may be in how a segment is made of the one before it: then what
+ * is made of everything has none.  It bears the number that was promised;
+ * nginx holds nothing of what it refused */
+static void
+daemon_again(apply_t *a)
+{
+    daemon_t  *d;
+
+    d = a->daemon;
+    dns_set_free(a->set);
+    a->set = NULL;
+    a->sent = 0;
+
+    log_write(LOG_WARN, "configuration %u was made of a change: all is "
+              "compiled", a->load->number);
+
+    a->job.run = daemon_run_whole;
+    offload_run(d->loader, &a->job);
+}
+
+
+static void
+daemon_run_whole(void *data)
+{
+    apply_t  *a = data;
+
+    load_run_whole(a->load);
 }
 
 

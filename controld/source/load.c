@@ -126,6 +126,40 @@ load_run(load_t *l)
 }
 
 
+unsigned
+load_is_change(const load_t *l)
+{
+    return l->generation != NULL && l->generation->compiled != NULL
+           && compile_changed(l->generation->compiled);
+}
+
+
+void
+load_run_whole(load_t *l)
+{
+    jmp_buf  oom;
+
+    l->rc = LOAD_INVALID;
+    l->before = NULL;
+    compile_state_free(l->generation->compiled);
+    l->generation->compiled = NULL;
+
+    if (setjmp(oom) != 0) {
+        l->first = "out of memory";
+        l->report = l->first;
+        return;
+    }
+
+    l->arena->oom = &oom;
+
+    if (load_compile(l) == 0) {
+        l->rc = LOAD_OK;
+    }
+
+    l->arena->oom = NULL;
+}
+
+
 static void
 load_config(load_t *l)
 {

@@ -100,6 +100,10 @@ struct load_s {
 load_t *load_new(void);
 void load_free(load_t *l);
 void load_run(load_t *l);
+/* whether the segment of a good load was made of the one before it */
+unsigned load_is_change(const load_t *l);
+/* a good load, whose segment is gone, makes another of all that it has */
+void load_run_whole(load_t *l);
 
 void generation_get(generation_t *g);
 void generation_put(generation_t *g);          /* NULL is fine */
