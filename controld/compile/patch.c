@@ -350,7 +350,7 @@ patch_finish(patch_t *p, const compile_opts_t *opts, segment_buf_t *out)
         return -1;
     }
 
-    base = malloc(size);
+    base = arena_large(size);
 
     if (base == NULL) {
         return -1;
@@ -453,7 +453,8 @@ patch_state(patch_t *p, const compile_opts_t *opts, segment_buf_t *out)
 
         /* as it was */
 
-        s->order = malloc((p->state->n_order + 1) * sizeof(route_order_t));
+        s->order = arena_large((p->state->n_order + 1)
+                               * sizeof(route_order_t));
 
         if (s->order == NULL) {
             compile_state_free(s);

@@ -8,6 +8,7 @@
 
 #include <openssl/sha.h>
 
+#include "../model/arena.h"
 #include "route_items.h"
 #include "route_rank.h"
 
@@ -71,7 +72,7 @@ route_ranks_change(const route_order_t *from, size_t n_from,
     keys = malloc((n_new + 1) * sizeof(rank_key_t));
     spare = malloc((n_new + 1) * sizeof(rank_key_t));
     ranks = malloc((n_new + 1) * sizeof(uint32_t));
-    out = malloc((n_from + n_new + 1) * sizeof(route_order_t));
+    out = arena_large((n_from + n_new + 1) * sizeof(route_order_t));
 
     if (entries != NULL && keys != NULL && spare != NULL && ranks != NULL
         && out != NULL)

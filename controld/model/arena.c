@@ -227,9 +227,21 @@ arena_block(arena_t *a, size_t size)
 static void *
 arena_system(arena_t *a, size_t size)
 {
+    /* one of many that are filled bit by bit */
+    if (size == ARENA_LARGEST && a->used < ARENA_LARGE) {
+        return malloc(size);
+    }
+
+    return arena_large(size);
+}
+
+
+void *
+arena_large(size_t size)
+{
     void  *p;
 
-    if (size != ARENA_LARGEST || a->used < ARENA_LARGE) {
+    if (size < ARENA_LARGEST) {
         return malloc(size);
     }
 
@@ -237,6 +249,7 @@ arena_system(arena_t *a, size_t size)
         return NULL;
     }
 
+    /* what is left over behind the last whole one has small pages */
     (void) madvise(p, size, MADV_HUGEPAGE);
 
     return p;

@@ -40,4 +40,9 @@ char *arena_printf(arena_t *a, const char *fmt, ...)
 char *arena_vprintf(arena_t *a, const char *fmt, va_list args)
     __attribute__((format(printf, 2, 0)));
 
+/* malloc() for what is large and filled at once, without an arena: in huge
+ * pages where the system has them, since page faults cost more than the bytes
+ * that are copied there.  free() it; NULL: out of memory */
+void *arena_large(size_t size);
+
 #endif

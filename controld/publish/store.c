@@ -30,6 +30,7 @@
 #define STORE_LOCK_WAIT    5000        /* ms: a predecessor that is ending */
 #define STORE_LOCK_STEP    20
 #define STORE_NAME         48
+#define STORE_LARGE        (256 * 1024)
 
 /* kinds of files; the first two are kong_segment_kind_t */
 #define STORE_SOURCE       3
@@ -549,6 +550,13 @@ static int
 store_fill(int fd, const char *data, size_t len)
 {
     ssize_t  n;
+
+    /* blocks at once, not one by one; and a full disk shows at once */
+    if (len >= STORE_LARGE && fallocate(fd, 0, 0, (off_t) len) == -1
+        && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
+    {
+        return -1;
+    }
 
     while (len != 0) {
         n = write(fd, data, len);
