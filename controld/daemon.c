@@ -4,7 +4,6 @@
  */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
 #include <math.h>
 #include <signal.h>
@@ -49,8 +48,6 @@ static void daemon_hup(evutil_socket_t number, short what, void *data);
 static void daemon_usr1(evutil_socket_t number, short what, void *data);
 static void daemon_schemas(arena_t *a, const conf_t *c);
 static unsigned daemon_reads_alike(const conf_t *one, const conf_t *two);
-static int daemon_pid_write(const conf_t *c, const char **err);
-static void daemon_pid_remove(const conf_t *c);
 static const conf_t *daemon_conf(void *data);
 static generation_t *daemon_active(void *data);
 static void daemon_served(void *data, int64_t *version, uint32_t *number);
@@ -137,7 +134,6 @@ daemon_open(daemon_t *d, const char **err)
     d->store = store_open(conf_prefix(d->conf), err);
 
     if (d->store == NULL
-        || daemon_pid_write(d->conf, err) == -1
         || daemon_open_loop(d, err) == -1
         || daemon_open_publisher(d, err) == -1
         || daemon_open_admin(d, err) == -1
@@ -332,10 +328,7 @@ daemon_close(daemon_t *d)
         event_base_free(d->base);
     }
 
-    if (d->store != NULL) {
-        daemon_pid_remove(d->first_conf);
-        store_close(d->store);
-    }
+    store_close(d->store);
 
     free(d->message);
     arena_free(d->conf_arena);
@@ -505,39 +498,6 @@ daemon_reads_alike(const conf_t *one, const conf_t *two)
     return a != NULL && b != NULL && strcmp(a, b) == 0
            && value_equal(conf_list(one, "plugins"),
                           conf_list(two, "plugins"));
-}
-
-
-static int
-daemon_pid_write(const conf_t *c, const char **err)
-{
-    int          fd, len;
-    char         text[32];
-    const char  *path;
-
-    path = conf_path(c, "pids/controld.pid");
-    len = snprintf(text, sizeof(text), "%ld\n", (long) getpid());
-
-    fd = open(path, O_WRONLY|O_CREAT|O_TRUNC|O_CLOEXEC, 0644);
-
-    if (fd == -1 || write(fd, text, len) != len) {
-        *err = "pids/controld.pid cannot be written";
-        if (fd != -1) {
-            (void) close(fd);
-        }
-        return -1;
-    }
-
-    (void) close(fd);
-
-    return 0;
-}
-
-
-static void
-daemon_pid_remove(const conf_t *c)
-{
-    (void) unlink(conf_path(c, "pids/controld.pid"));
 }
 
 

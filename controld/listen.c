@@ -1,5 +1,6 @@
 /*
- * listen: see listen.h.
+ * listen: see listen.h.  A socket is only ever its owner's: it is bound under
+ * a mask, so that there is no moment at which others may connect.
  */
 
 #include <string.h>
@@ -11,84 +12,132 @@
 #include "listen.h"
 
 
-#define LISTEN_BACKLOG  512
+#define LISTEN_BACKLOG   512
+#define LISTEN_PREPARED  4
 
 
-typedef char sun_path_t[sizeof(((struct sockaddr_un *) 0)->sun_path)];
+typedef struct {
+    int                 fd;
+    struct sockaddr_un  sun;
+} listen_socket_t;
 
 
-static int listen_mode(const char *path);
+static int listen_bind(listen_socket_t *s, const char *path,
+    const char **err);
+static int listen_take(const char *path);
+
+
+static listen_socket_t  listen_sockets[LISTEN_PREPARED];
+static unsigned         listen_prepared;
+
+
+int
+listen_prepare(const char *path, uid_t uid, const char **err)
+{
+    listen_socket_t  *s;
+
+    *err = "too many sockets";
+
+    if (listen_prepared == LISTEN_PREPARED) {
+        return -1;
+    }
+
+    s = &listen_sockets[listen_prepared];
+
+    if (listen_bind(s, path, err) == -1) {
+        return -1;
+    }
+
+    if (chown(path, uid, (gid_t) -1) == -1) {
+        *err = "a socket in sockets/ cannot be given to the workers' user";
+        (void) close(s->fd);
+        return -1;
+    }
+
+    listen_prepared++;
+
+    return 0;
+}
 
 
 struct evconnlistener *
 listen_unix(struct event_base *base, const char *path, const char **err)
 {
-    int                     fd, rc;
-    struct sockaddr_un      sun;
+    listen_socket_t         s;
     struct evconnlistener  *listener;
 
-    memset(&sun, 0, sizeof(sun));
-    sun.sun_family = AF_UNIX;
+    s.fd = listen_take(path);
 
-    if (strlen(path) >= sizeof(sun.sun_path)) {
-        *err = "the path of a socket in sockets/ is too long";
+    if (s.fd == -1 && listen_bind(&s, path, err) == -1) {
         return NULL;
     }
 
-    strcpy(sun.sun_path, path);
-
-    /* one daemon a prefix: whoever left this socket behind is dead */
-    (void) unlink(path);
-
-    *err = "a socket in sockets/ cannot be listened on";
-
-    fd = socket(AF_UNIX, SOCK_STREAM|SOCK_NONBLOCK|SOCK_CLOEXEC, 0);
-    if (fd == -1) {
-        return NULL;
-    }
-
-    rc = bind(fd, (struct sockaddr *) &sun, sizeof(sun));
-
-    if (rc == 0) {
-        rc = listen_mode(path);
-    }
-
-    listener = (rc == -1) ? NULL
-               : evconnlistener_new(base, NULL, NULL,
-                                    LEV_OPT_CLOSE_ON_FREE
-                                    |LEV_OPT_CLOSE_ON_EXEC,
-                                    LISTEN_BACKLOG, fd);
+    listener = evconnlistener_new(base, NULL, NULL,
+                                  LEV_OPT_CLOSE_ON_FREE
+                                  |LEV_OPT_CLOSE_ON_EXEC,
+                                  LISTEN_BACKLOG, s.fd);
 
     if (listener == NULL) {
-        (void) close(fd);
+        *err = "a socket in sockets/ cannot be listened on";
+        (void) close(s.fd);
     }
 
     return listener;
 }
 
 
-/* as open as its folder: 0750 lets nginx's workers of another user in */
 static int
-listen_mode(const char *path)
+listen_bind(listen_socket_t *s, const char *path, const char **err)
 {
-    char         *slash;
-    sun_path_t    folder;
-    struct stat   st;
+    int     rc;
+    mode_t  mask;
 
-    strcpy(folder, path);
-    slash = strrchr(folder, '/');
+    memset(s, 0, sizeof(listen_socket_t));
+    s->sun.sun_family = AF_UNIX;
 
-    if (slash != NULL) {
-        *slash = '\0';
-    }
-
-    if (slash == NULL || stat(folder, &st) == -1 || !(st.st_mode & S_IXGRP)) {
-        return chmod(path, 0600);
-    }
-
-    if (chown(path, (uid_t) -1, st.st_gid) == -1) {
+    if (strlen(path) >= sizeof(s->sun.sun_path)) {
+        *err = "the path of a socket in sockets/ is too long";
         return -1;
     }
 
-    return chmod(path, 0660);
+    strcpy(s->sun.sun_path, path);
+
+    /* one daemon a prefix: whoever left this socket behind is dead */
+    (void) unlink(path);
+
+    *err = "a socket in sockets/ cannot be listened on";
+
+    s->fd = socket(AF_UNIX, SOCK_STREAM|SOCK_NONBLOCK|SOCK_CLOEXEC, 0);
+    if (s->fd == -1) {
+        return -1;
+    }
+
+    mask = umask(0177);
+    rc = bind(s->fd, (struct sockaddr *) &s->sun, sizeof(s->sun));
+    (void) umask(mask);
+
+    if (rc == -1) {
+        (void) close(s->fd);
+    }
+
+    return rc;
+}
+
+
+/* -1: it was not prepared, or is in use */
+static int
+listen_take(const char *path)
+{
+    int       fd;
+    unsigned  i;
+
+    for (i = 0; i < listen_prepared; i++) {
+        if (strcmp(listen_sockets[i].sun.sun_path, path) == 0) {
+            fd = listen_sockets[i].fd;
+            listen_sockets[i].fd = -1;
+            return fd;
+        }
+    }
+
+    return -1;
 }

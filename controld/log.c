@@ -27,9 +27,10 @@ static const char *const  log_levels[] = {
     "emerg", "alert", "crit", "error", "warn", "notice", "info", "debug", NULL
 };
 
-static int           log_fd = STDERR_FILENO;
-static char         *log_path;
-static log_level_t   log_level = LOG_NOTICE;
+static int            log_fd = STDERR_FILENO;
+static char          *log_path;
+static log_level_t    log_level = LOG_NOTICE;
+static log_opener_pt  log_opener;
 
 
 int
@@ -43,7 +44,7 @@ log_open(const char *path, log_level_t level)
         return -1;
     }
 
-    fd = open(path, O_WRONLY|O_APPEND|O_CREAT|O_CLOEXEC, 0644);
+    fd = open(path, LOG_OPEN, LOG_MODE);
     if (fd == -1) {
         free(copy);
         return -1;
@@ -72,7 +73,7 @@ log_reopen(void)
         return;
     }
 
-    fd = open(log_path, O_WRONLY|O_APPEND|O_CREAT|O_CLOEXEC, 0644);
+    fd = log_opener ? log_opener() : open(log_path, LOG_OPEN, LOG_MODE);
     if (fd == -1) {
         log_write(LOG_ERR, "log file \"%s\" cannot be reopened: %s",
                   log_path, strerror(errno));
@@ -81,6 +82,13 @@ log_reopen(void)
 
     (void) close(log_fd);
     log_fd = fd;
+}
+
+
+void
+log_set_opener(log_opener_pt opener)
+{
+    log_opener = opener;
 }
 
 

@@ -14,8 +14,16 @@ typedef enum {
     LOG_INFO, LOG_DEBUG
 } log_level_t;
 
+/* how the file is opened */
+#define LOG_OPEN  (O_WRONLY|O_APPEND|O_CREAT|O_CLOEXEC)
+#define LOG_MODE  0644
+
+typedef int (*log_opener_pt)(void);
+
 int log_open(const char *path, log_level_t level);   /* -1: errno is set */
 void log_reopen(void);                               /* SIGUSR1 */
+/* what opens the file for log_reopen() instead: a descriptor, or -1 */
+void log_set_opener(log_opener_pt opener);
 void log_set_level(log_level_t level);
 int log_level_parse(const char *name);               /* Kong's names; -1 */
 void log_write(log_level_t level, const char *fmt, ...)

@@ -361,6 +361,6 @@ ngx_int_t ngx_http_kong_cache_control(ngx_http_request_t *r);
 ngx_int_t ngx_http_kong_control_init(ngx_conf_t *cf);
 /* once they are open: they are their owner's alone */
 void ngx_http_kong_control_close(ngx_http_kong_main_conf_t *mcf,
-    ngx_log_t *log);
+    ngx_cycle_t *cycle);
 
 #endif

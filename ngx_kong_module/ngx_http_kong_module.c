@@ -343,7 +343,7 @@ ngx_http_kong_init_module(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    ngx_http_kong_control_close(mcf, cycle->log);
+    ngx_http_kong_control_close(mcf, cycle);
     ngx_kong_generation_start(mcf, cycle->log);
 
     return NGX_OK;

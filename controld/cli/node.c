@@ -297,10 +297,34 @@ node_stop_all(arena_t *a, const char *prefix, const char **err)
         rc = -1;
     }
 
-    /* what a killed process could not remove */
-    prefix_clean_own_sockets(a, prefix);
+    node_clean(a, prefix);
 
     return rc;
+}
+
+
+void
+node_clean(arena_t *a, const char *prefix)
+{
+    int          fd;
+    const char  *path;
+
+    prefix_clean_own_sockets(a, prefix);
+
+    path = arena_printf(a, "%s/pids/controld.pid", prefix);
+    fd = open(path, O_RDONLY|O_CLOEXEC);
+
+    if (fd == -1) {
+        return;
+    }
+
+    /* a daemon that is about to lock the file looks whether it is still it */
+    if (flock(fd, LOCK_EX|LOCK_NB) == 0) {
+        node_release(a, prefix, fd);
+        return;
+    }
+
+    (void) close(fd);
 }
 
 
@@ -351,13 +375,13 @@ node_ask(arena_t *a, const char *prefix, const char *path)
 int
 node_hold(arena_t *a, const char *prefix, const char **err)
 {
-    int          fd;
+    int          fd, out;
     const char  *path;
 
     path = arena_printf(a, "%s/pids/controld.pid", prefix);
 
     do {
-        fd = open(path, O_RDWR|O_CREAT|O_CLOEXEC, 0644);
+        fd = open(path, O_RDONLY|O_CREAT|O_CLOEXEC, 0644);
         if (fd == -1) {
             *err = arena_printf(a, "could not open '%s': %s", path,
                                 strerror(errno));
@@ -380,13 +404,18 @@ node_hold(arena_t *a, const char *prefix, const char **err)
 
     } while (1);
 
-    if (ftruncate(fd, 0) == -1
-        || dprintf(fd, "%d\n", (int) getpid()) < 0)
-    {
+    /* what a daemon keeps open cannot change whom `kong stop` ends */
+    out = open(path, O_WRONLY|O_TRUNC|O_CLOEXEC);
+
+    if (out == -1 || dprintf(out, "%d\n", (int) getpid()) < 0) {
         *err = arena_printf(a, "could not write '%s': %s", path,
                             strerror(errno));
         (void) close(fd);
-        return -1;
+        fd = -1;
+    }
+
+    if (out != -1) {
+        (void) close(out);
     }
 
     return fd;

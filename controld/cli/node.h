@@ -31,6 +31,9 @@ int node_stop(pid_t pid, int signo, double seconds);
 /* both with TERM, nginx first; -1 with *err when one does not end */
 int node_stop_all(arena_t *a, const char *prefix, const char **err);
 
+/* what a killed process, or one that may not, did not remove */
+void node_clean(arena_t *a, const char *prefix);
+
 /*
  * The module's GET `path` on the control socket, parsed; NULL when nginx does
  * not answer.

@@ -19,23 +19,14 @@
 #include "certs.h"
 #include "cli.h"
 #include "nginx_conf.h"
+#include "owner.h"
 #include "prefix.h"
 #include "process.h"
-#include "workers.h"
 
 
 #define PREFIX_MODULE  "ngx_http_kong_module.so"
 
 
-typedef struct {
-    const char  *name;
-    mode_t       mode;
-    unsigned     workers:1;        /* nginx's workers must get in */
-} prefix_folder_t;
-
-
-static int prefix_folders(arena_t *a, const conf_t *c, const workers_t *w,
-    const char **err);
 static int prefix_id(arena_t *a, const conf_t *c, const char **err);
 static int prefix_facts(arena_t *a, const conf_t *c, nginx_facts_t *f,
     const char **err);
@@ -49,16 +40,6 @@ static const char *prefix_find_module(arena_t *a, const conf_t *c,
 static int prefix_write(arena_t *a, const char *path, const char *text,
     mode_t mode, const char **err);
 static void prefix_clean_socket(const char *path);
-
-
-static const prefix_folder_t  prefix_parts[] = {
-    { "logs", 0755, 0 },
-    { "pids", 0755, 0 },
-    { "ssl", 0700, 0 },
-    { "sockets", 0700, 1 },
-    { "snapshots", 0700, 1 },
-    { NULL, 0, 0 }
-};
 
 
 int
@@ -81,7 +62,8 @@ prefix_prepare(arena_t *a, conf_t *c, prefix_t *p, const char **err)
 
     if (facts.module == NULL
         || prefix_create(a, conf_prefix(c), err) == -1
-        || workers_find(a, c, &w, err) == -1)
+        || workers_find(a, c, &w, err) == -1
+        || owner_folders(a, c, &w, p->running, err) == -1)
     {
         return -1;
     }
@@ -92,8 +74,7 @@ prefix_prepare(arena_t *a, conf_t *c, prefix_t *p, const char **err)
 
     facts.user = w.directive;
 
-    if (prefix_folders(a, c, &w, err) == -1
-        || prefix_id(a, c, err) == -1
+    if (prefix_id(a, c, err) == -1
         || prefix_facts(a, c, &facts, err) == -1)
     {
         return -1;
@@ -112,7 +93,8 @@ prefix_prepare(arena_t *a, conf_t *c, prefix_t *p, const char **err)
                      err) == -1
         || prefix_write(a, conf_path(c, "nginx.conf"), texts.main, 0640,
                         err) == -1
-        || conf_save_env(c, err) == -1)
+        || conf_save_env(c, err) == -1
+        || owner_give_env(a, conf_prefix(c), err) == -1)
     {
         prefix_undo(a, c, p);
         return -1;
@@ -140,6 +122,7 @@ prefix_undo(arena_t *a, const conf_t *c, const prefix_t *p)
     if (p->old_env != NULL) {
         (void) prefix_write(a, conf_path(c, ".kong_env"), p->old_env, 0640,
                             &err);
+        (void) owner_give_env(a, conf_prefix(c), &err);
     }
 }
 
@@ -193,54 +176,6 @@ prefix_create(arena_t *a, const char *prefix, const char **err)
     if (stat(prefix, &st) == -1 || !S_ISDIR(st.st_mode)) {
         *err = arena_printf(a, "%s is not a directory", prefix);
         return -1;
-    }
-
-    return 0;
-}
-
-
-/* the group's bits tell the store and the daemon that workers come in */
-static int
-prefix_folders(arena_t *a, const conf_t *c, const workers_t *w,
-    const char **err)
-{
-    mode_t                  mode;
-    unsigned                shared;
-    const char             *path;
-    struct stat             st;
-    const prefix_folder_t  *part;
-
-    for (part = prefix_parts; part->name != NULL; part++) {
-        path = conf_path(c, part->name);
-
-        if (mkdir(path, part->mode) == -1 && errno != EEXIST) {
-            *err = arena_printf(a, "could not create '%s': %s", path,
-                                strerror(errno));
-            return -1;
-        }
-
-        if (stat(path, &st) == -1 || !S_ISDIR(st.st_mode)) {
-            *err = arena_printf(a, "%s is not a directory", path);
-            return -1;
-        }
-
-        if (access(path, W_OK|X_OK) == -1) {
-            *err = arena_printf(a, "could not write to '%s': %s", path,
-                                strerror(errno));
-            return -1;
-        }
-
-        shared = part->workers && w->directive != NULL && w->uid != 0;
-        mode = shared ? 02750 : part->mode;
-
-        if (st.st_uid == geteuid()
-            && ((shared && chown(path, (uid_t) -1, w->gid) == -1)
-                || chmod(path, mode) == -1))
-        {
-            *err = arena_printf(a, "could not set the mode of '%s': %s",
-                                path, strerror(errno));
-            return -1;
-        }
     }
 
     return 0;

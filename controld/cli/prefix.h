@@ -12,6 +12,7 @@
 
 
 typedef struct {
+    unsigned     running:1;        /* given: a node is at work in it */
     const char  *nginx;            /* the binary */
     const char  *exe;              /* this program's file */
     const char  *old_main;         /* rendered files before, for prefix_undo */

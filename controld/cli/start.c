@@ -16,6 +16,7 @@
 #include "../source/declarative.h"
 #include "cli.h"
 #include "node.h"
+#include "owner.h"
 #include "prefix.h"
 #include "process.h"
 
@@ -100,6 +101,10 @@ start_node(cli_t *cli, conf_t *c)
         prefix_clean_sockets(a, c);
         cli_verbose("loading the configuration");
         rc = daemon_prepare(a, c, &err);
+    }
+
+    if (rc == 0) {
+        rc = owner_give_snapshots(a, prefix, &err);
     }
 
     if (rc == -1) {
@@ -201,6 +206,7 @@ start_foreground(cli_t *cli, conf_t *c, const prefix_t *p)
 
     (void) node_stop(node_controld(cli->arena, conf_prefix(c)), SIGTERM,
                      NODE_STOP_TIMEOUT);
+    node_clean(cli->arena, conf_prefix(c));
 
     return (rc == 0 && WIFEXITED(status)) ? WEXITSTATUS(status) : 1;
 }
@@ -239,13 +245,18 @@ cli_prepare(cli_t *cli)
 
     if (rc == 0) {
         lock = prefix_lock(cli->arena, conf_prefix(c), &err);
+        p.running = (node_controld(cli->arena, conf_prefix(c)) != 0);
         rc = (lock == -1) ? -1 : prefix_prepare(cli->arena, c, &p, &err);
     }
 
     /* a daemon that runs owns the snapshots, and they are there */
-    if (rc == 0 && node_controld(cli->arena, conf_prefix(c)) == 0) {
+    if (rc == 0 && !p.running) {
         prefix_clean_sockets(cli->arena, c);
         rc = daemon_prepare(cli->arena, c, &err);
+
+        if (rc == 0) {
+            rc = owner_give_snapshots(cli->arena, conf_prefix(c), &err);
+        }
     }
 
     if (lock != -1) {
@@ -365,6 +376,7 @@ reload_node(cli_t *cli, conf_t *c, pid_t nginx)
     const char  *err;
 
     memset(&p, 0, sizeof(p));
+    p.running = 1;
 
     if (prefix_prepare(cli->arena, c, &p, &err) == -1) {
         return cli_error("could not prepare Kong prefix at %s: %s",
@@ -475,8 +487,7 @@ cli_controld(cli_t *cli)
         return 1;
     }
 
-    /* the group of the sockets' folder may use what is made in it */
-    (void) umask(007);
+    (void) umask(027);
 
     level = log_level_parse(conf_str(c, "log_level"));
     log_set_level((log_level_t) level);
@@ -491,8 +502,15 @@ cli_controld(cli_t *cli)
         return cli_error("%s", err);
     }
 
+    if (owner_become(cli->arena, c, cli->log, &err) == -1) {
+        log_write(LOG_EMERG, "controld cannot start: %s", err);
+        node_release(cli->arena, conf_prefix(c), fd);
+        return cli_error("%s", err);
+    }
+
     rc = daemon_run(c);
 
+    owner_release();
     node_release(cli->arena, conf_prefix(c), fd);
 
     return rc;

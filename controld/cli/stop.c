@@ -128,7 +128,7 @@ cli_quit(cli_t *cli)
         return 1;
     }
 
-    prefix_clean_own_sockets(cli->arena, prefix);
+    node_clean(cli->arena, prefix);
 
     cli_print(forced ? "Timeout, Kong stopped forcefully"
               : "Kong stopped (gracefully)");

@@ -4,6 +4,7 @@
  * written into files of the prefix when nginx.conf is rendered.
  */
 
+#include <errno.h>
 #include <openssl/bio.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -132,7 +133,10 @@ conf_check_pem(conf_t *c, value_t *errors, const char *name, value_t *v,
         return;
     }
 
-    if (v->u.string[0] == '/' && access(v->u.string, F_OK) == 0) {
+    /* what only root may look at is nginx's master's to open */
+    if (v->u.string[0] == '/'
+        && (access(v->u.string, F_OK) == 0 || errno == EACCES))
+    {
         if (strpbrk(v->u.string, "\"'\\$;{}#") != NULL) {
             conf_error(c->arena, errors, "%s must not contain any of "
                        "\" ' \\ $ ; { } #, got '%s'", name, v->u.string);

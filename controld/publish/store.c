@@ -378,7 +378,8 @@ store_lock(store_t *s, const char **err)
     unsigned         waited;
     struct timespec  step;
 
-    s->lock = openat(s->dir, STORE_LOCK, O_RDWR|O_CREAT|O_CLOEXEC, 0600);
+    s->lock = openat(s->dir, STORE_LOCK,
+                     O_RDWR|O_CREAT|O_NOFOLLOW|O_CLOEXEC, 0600);
     if (s->lock == -1) {
         *err = store_error("snapshots/%s: %s", STORE_LOCK, strerror(errno));
         return -1;

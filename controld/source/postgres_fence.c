@@ -114,7 +114,8 @@ postgres_fence_save(source_t *s)
     (void) postgres_fence_path(path, sizeof(path), s, FENCE_FILE);
     (void) postgres_fence_path(temp, sizeof(temp), s, FENCE_TEMP);
 
-    fd = open(temp, O_WRONLY|O_CREAT|O_TRUNC|O_CLOEXEC, 0600);
+    (void) unlink(temp);
+    fd = open(temp, O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC, 0600);
     if (fd == -1) {
         log_write(LOG_ERR, "'%s' cannot be written: %s", temp,
                   strerror(errno));

@@ -18,6 +18,7 @@ static void ngx_http_kong_control_unlink(ngx_log_t *log,
     struct sockaddr_un *sun);
 static ngx_int_t ngx_http_kong_control_note(ngx_conf_t *cf,
     ngx_http_conf_addr_t *addr, struct sockaddr_un *sun);
+static ngx_uint_t ngx_http_kong_control_allowed(ngx_connection_t *c);
 static ngx_int_t ngx_http_kong_control_publish(ngx_http_request_t *r);
 static ngx_int_t ngx_http_kong_control_set_state(ngx_http_request_t *r);
 static ngx_int_t ngx_http_kong_control_get_state(ngx_http_request_t *r);
@@ -132,24 +133,36 @@ ngx_http_kong_control_note(ngx_conf_t *cf, ngx_http_conf_addr_t *addr,
 }
 
 
-/* nginx opens unix sockets to everybody; a failure here, which would end the
- * master at a reload, is left to the folder's mode */
+/* nginx opens unix sockets to everybody; now the workers' user, as whom the
+ * daemon runs, has them alone.  A failure here, which would end the master at
+ * a reload, is left to the folder's mode */
 void
-ngx_http_kong_control_close(ngx_http_kong_main_conf_t *mcf, ngx_log_t *log)
+ngx_http_kong_control_close(ngx_http_kong_main_conf_t *mcf,
+    ngx_cycle_t *cycle)
 {
-    u_char      **path;
-    ngx_uint_t    i;
+    u_char          **path;
+    ngx_uint_t        i;
+    ngx_core_conf_t  *ccf;
 
     if (mcf->sockets == NULL) {
         return;
     }
 
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
     path = mcf->sockets->elts;
 
     for (i = 0; i < mcf->sockets->nelts; i++) {
         if (chmod((char *) path[i], S_IRUSR|S_IWUSR) == -1) {
-            ngx_log_error(NGX_LOG_ERR, log, ngx_errno,
+            ngx_log_error(NGX_LOG_ERR, cycle->log, ngx_errno,
                           "chmod() \"%s\" failed", path[i]);
+        }
+
+        /* set for root only; the folder is root's, no link can be in it */
+        if (ccf->user != (ngx_uid_t) NGX_CONF_UNSET_UINT
+            && chown((char *) path[i], ccf->user, (gid_t) -1) == -1)
+        {
+            ngx_log_error(NGX_LOG_ERR, cycle->log, ngx_errno,
+                          "chown() \"%s\" failed", path[i]);
         }
     }
 }
@@ -189,6 +202,11 @@ ngx_http_kong_control_handler(ngx_http_request_t *r)
         return rc;
     }
 
+    if (!ngx_http_kong_control_allowed(r->connection)) {
+        return ngx_http_kong_control_answer(r, NGX_HTTP_FORBIDDEN,
+                                            "{\"message\":\"Forbidden\"}");
+    }
+
     for (route = ngx_http_kong_control_routes; route->handler; route++) {
         if (route->method == r->method
             && route->uri.len == r->uri.len
@@ -200,6 +218,25 @@ ngx_http_kong_control_handler(ngx_http_request_t *r)
 
     return ngx_http_kong_control_answer(r, NGX_HTTP_NOT_FOUND,
                                         "{\"message\":\"Not found\"}");
+}
+
+
+/* between nginx's bind() and the chmod() after it whoever can enter the folder
+ * may have connected */
+static ngx_uint_t
+ngx_http_kong_control_allowed(ngx_connection_t *c)
+{
+    socklen_t      len;
+    struct ucred   peer;
+
+    len = sizeof(struct ucred);
+
+    if (c->listening->sockaddr->sa_family != AF_UNIX) {
+        return 1;
+    }
+
+    return getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0
+           && (peer.uid == 0 || peer.uid == geteuid());
 }
 
 
