@@ -360,9 +360,11 @@ postgres_done(source_t *s, unsigned good)
             postgres_fence_save(s);
         }
 
-    } else {
+    } else if (s->again || s->refused == 0) {
         s->refused++;
     }
+
+    s->again = 0;
 
     postgres_next(s);
 }

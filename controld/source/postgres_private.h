@@ -138,7 +138,9 @@ struct source_s {
     unsigned             busy:1;         /* something is asked of `main` */
     unsigned             forget:1;       /* the mirror, once it is free */
     unsigned             refused;        /* what was read is not published:
-                                            how often that was tried */
+                                            how often that was tried, without
+                                            what came as a change */
+    unsigned             again:1;        /* it is being tried again */
 
     /* what is known */
     rows_t              *rows;

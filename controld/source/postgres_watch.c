@@ -120,10 +120,11 @@ postgres_tick(evutil_socket_t fd, short what, void *data)
     /* the disk was full, nginx refused: again, less and less often */
 
     if (s->refused != 0 && !s->given) {
-        n = (s->refused < 6) ? 1u << (s->refused - 1) : 32;
+        n = (s->refused < 4) ? 1u << (s->refused - 1) : 8;
 
         if (s->ticks % n == 0) {
             s->given = 1;
+            s->again = 1;
             s->host.ready(s->host.data);
         }
     }

@@ -305,6 +305,13 @@ check('not made here', 'POST', '/tags', {}, 405);
 
 check('config', 'GET', '/config', undef, 400, { message => 'this endpoint '
       . 'is only available when Kong is configured to not use a database' });
+check('config, written', 'POST', '/config', { _format_version => '3.0' }, 400,
+      { message => 'this endpoint is only available when Kong is configured '
+        . 'to not use a database' });
+check('config, checked', 'POST', '/config?check_hash=1&flatten_errors=1',
+      { config => 'nonsense' }, 400, { message => 'this endpoint is only '
+        . 'available when Kong is configured to not use a database' });
+check('config, another way', 'PUT', '/config', {}, 405);
 check('level', 'PUT', '/debug/node/log-level/debug', undef, 200,
       { message => 'log level changed' });
 check('shown', 'GET', '/debug/node/log-level', undef, 200,

@@ -87,6 +87,89 @@ is($node->get('/r?k=secret', headers => { 'x-its' => 'a"b' })->status, 200,
    'it is served');
 is($node->get('/plain')->status, 401, 'with its plugins');
 
+# what the document names has an id of its name, as in Kong: the second import
+# finds it, whatever of the rest has changed.  What nothing names is another
+# one each time, in Kong as well
+my $unnamed = {
+    _format_version => '3.0',
+    consumers => [ {
+        username => 'twice',
+        basicauth_credentials => [ { username => 'tb', password => 'p' } ],
+        hmacauth_credentials => [ { username => 'th', secret => 's' } ],
+        jwt_secrets => [ { secret => 'any' } ],
+        acls => [ { group => 'tg' } ],
+    } ],
+    services => [ { name => 'twice', host => 'x.test', port => 1,
+                    routes => [ { paths => ['/unnamed'] } ],
+                    plugins => [ { name => 'cors' } ] } ],
+    upstreams => [ { name => 'twice.test',
+                     targets => [ { target => '127.0.0.1:9' } ] } ],
+    snis => [],
+};
+my @tables = qw(basicauth_credentials hmacauth_credentials acls plugins
+    targets services);
+
+sub ids
+{
+    return join("\n", map {
+        my $table = $_;
+        map { "$table $_" } sort split(/\n/, $pg->query(
+            "SELECT id FROM $table"))
+    } @tables);
+}
+
+my $again = spit("$dir/unnamed.json", json_encode($unnamed));
+is((config('db_import', $again))[0], 0, 'credentials without ids');
+my $ids = ids();
+my $secrets = $pg->query('SELECT count(*) FROM jwt_secrets');
+my $routes = $pg->query("SELECT count(*) FROM routes WHERE name IS NULL");
+$unnamed->{consumers}[0]{basicauth_credentials}[0]{password} = 'other';
+$unnamed->{consumers}[0]{custom_id} = 'changed';
+spit($again, json_encode($unnamed));
+($rc, $out, $err) = config('db_import', $again);
+is($rc, 0, 'a second time') or diag($err);
+is(ids(), $ids, 'they are the same');
+is($pg->query('SELECT count(*) FROM jwt_secrets'), $secrets + 1,
+   'a secret whose key is made up is another one');
+is($pg->query("SELECT count(*) FROM routes WHERE name IS NULL"),
+   $routes + 1, 'a route without a name, too');
+
+# a key that Kong would make up when it is left out names nothing: its id is
+# another one each time, and the key is taken
+for my $case (
+    [ keyauth_credentials => { key => 'tk' } ],
+    [ jwt_secrets => { key => 'tj', secret => 's' } ],
+    [ oauth2_credentials => { name => 'to', client_id => 'ti',
+                              redirect_uris => ['https://x.test/'] } ])
+{
+    my ($table, $row) = @$case;
+    my $file = spit("$dir/$table.json", json_encode({
+        _format_version => '3.0',
+        consumers => [ { username => 'twice', $table => [$row] } ] }));
+    my $all = "SELECT id FROM $table ORDER BY id";
+    my %was = map { $_ => 1 } split(/\n/, $pg->query($all));
+
+    is((config('db_import', $file))[0], 0, "$table without ids");
+    my $before = $pg->query($all);
+    ($rc, $out, $err) = config('db_import', $file);
+    is($rc, 1, "$table, a second time");
+    like($err, qr/^Error: Failed importing:\n.*unique/, 'is refused');
+    is($pg->query($all), $before, 'and changes nothing');
+
+    ($row->{id}) = grep { !$was{$_} } split(/\n/, $before);
+    spit($file, json_encode({
+        _format_version => '3.0',
+        consumers => [ { username => 'twice', $table => [$row] } ] }));
+    is((config('db_import', $file))[0], 0, "$table with ids");
+    is($pg->query($all), $before, 'is as often as one likes');
+}
+
+$pg->query("DELETE FROM consumers WHERE username = 'twice'");
+$pg->query("DELETE FROM upstreams WHERE name = 'twice.test'");
+$pg->query("DELETE FROM plugins WHERE name = 'cors'");
+$pg->query('DELETE FROM routes WHERE name IS NULL');
+$pg->query("DELETE FROM services WHERE name = 'twice'");
+
 # a whole import is one change, or none
 $data->{services}[0]{routes}[1]{paths} = ['/changed'];
 spit($file, json_encode($data));
