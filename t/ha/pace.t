@@ -21,7 +21,7 @@ sub text
     my ($marker) = @_;
 
     return "_format_version: '3.0'\nservices:\n- name: s\n"
-           . "  host: 127.0.0.1\n  port: $upstream->{port}\n  routes:\n"
+           . "  host: 127.0.0.1\n  port: $upstream\n  routes:\n"
            . "$routes  - { name: m, paths: [ /marker-$marker ] }\n";
 }
 
@@ -36,7 +36,7 @@ sub cpu
 }
 
 my $node = node_start(config => text(0));
-my $pid = $node->controld_pid;
+my $pid = $node->controld;
 
 ok(wait_until(20, sub { $node->get('/marker-0')->status == 200 }),
    'the file at the start');
