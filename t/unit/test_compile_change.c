@@ -63,6 +63,8 @@
 #define CHAIN     40
 #define REQUESTS  120
 #define MANY      48
+#define NAMES     64            /* of items that are, were, or will be */
+#define KEYS_MANY 400
 
 typedef enum {
     SERVICES = 0, ROUTES, PLUGINS, CONSUMERS, UPSTREAMS, KINDS
@@ -71,14 +73,15 @@ typedef enum {
 /* what is printed of an item follows from its numbers */
 typedef struct {
     unsigned  name;
+    unsigned  id;                /* 0: none is given */
     unsigned  shape;
-    unsigned  parent;            /* name of a service or route */
+    unsigned  parent;            /* name of a service, route or consumer */
+    unsigned  other;             /* the same, of a plugin with two scopes */
 } item_t;
 
 typedef struct {
     item_t    items[KINDS][MANY];
     unsigned  n[KINDS];
-    unsigned  next;
 } doc_t;
 
 typedef struct {
@@ -122,6 +125,21 @@ digit(unsigned *shape, unsigned n)
 }
 
 
+/* what all have; ids of different kinds may be the same, and are in no order */
+static void
+put_common(text_t *t, const item_t *it, unsigned *s)
+{
+    if (it->id != 0) {
+        put(t, ",\"id\":\"%08x-0000-4000-8000-%012u\"", it->id * 2654435761u,
+            it->id);
+    }
+
+    if (digit(s, 4) == 0) {
+        put(t, ",\"tags\":[\"t%u\"]", digit(s, 4));
+    }
+}
+
+
 static void
 put_service(text_t *t, const item_t *it)
 {
@@ -140,8 +158,10 @@ put_service(text_t *t, const item_t *it)
         hosts[digit(&s, 6)]);
     put(t, ",\"protocol\":\"%s\",\"port\":%u", protocols[digit(&s, 7)],
         80 + digit(&s, 3));
-    put(t, ",\"retries\":%u,\"enabled\":%s}", digit(&s, 4),
+    put(t, ",\"retries\":%u,\"enabled\":%s", digit(&s, 4),
         digit(&s, 12) == 0 ? "false" : "true");
+    put_common(t, it, &s);
+    put(t, "}");
 }
 
 
@@ -179,7 +199,7 @@ static const char *const  hosts[] = {
 static void
 put_route(text_t *t, const item_t *it)
 {
-    unsigned  s, n;
+    unsigned  s, n, only;
 
     static const char *const  methods[] = { "GET", "POST", "BREW" };
     static const char *const  snis[] = { "a.test", "*.test", "b.test" };
@@ -195,14 +215,18 @@ put_route(text_t *t, const item_t *it)
         put(t, ",\"service\":\"s%u\"", it->parent);
     }
 
+    only = digit(&s, 12);
     n = digit(&s, 4);
-    put_words(t, "paths", &s, n ? n : 1, paths, N(paths));
+
+    if (only != 0) {
+        put_words(t, "paths", &s, n ? n : 1, paths, N(paths));
+    }
 
     if (digit(&s, 2)) {
         put_words(t, "hosts", &s, 1 + digit(&s, 2), hosts, N(hosts));
     }
 
-    if (digit(&s, 4) == 0) {
+    if (digit(&s, 4) == 0 || only == 0) {
         put_words(t, "methods", &s, 1, methods, 3);
     }
 
@@ -219,39 +243,45 @@ put_route(text_t *t, const item_t *it)
         put(t, ",\"strip_path\":false");
     }
 
-    put(t, ",\"regex_priority\":%u,\"preserve_host\":%s}", digit(&s, 3),
+    put(t, ",\"regex_priority\":%u,\"preserve_host\":%s", digit(&s, 3),
         digit(&s, 2) ? "true" : "false");
+    put_common(t, it, &s);
+    put(t, "}");
 }
 
 
+/* two of a name in one scope are refused: such a change is none */
 static void
 put_plugin(text_t *t, const item_t *it)
 {
-    unsigned  s;
+    unsigned  s, scope;
 
     s = it->shape;
-    put(t, "{\"id\":\"00000000-0000-4000-8000-%012u\"", it->name);
+    scope = it->shape / 8 % 8;
+    put(t, "{\"tags\":[\"p%u\"]", it->name);
 
-    switch (it->shape / 8 % 8) {
-
-    case 0:
-        break;
-
-    case 1:
-        put(t, ",\"consumer\":\"c%u\"", it->parent);
-        break;
-
-    case 2:
-    case 3:
-        put(t, ",\"service\":\"s%u\"", it->parent);
-        break;
-
-    default:
-        put(t, ",\"route\":\"r%u\"", it->parent);
-        break;
+    if (it->id != 0) {
+        put(t, ",\"id\":\"%08x-0000-4000-8000-%012u\"", it->id * 2654435761u,
+            it->id);
     }
 
-    switch (digit(&s, 3)) {
+    if (scope == 1 || (scope > 4 && it->other % 3 == 0 && it->other != 0)) {
+        put(t, ",\"consumer\":\"c%u\"", scope == 1 ? it->parent : it->other);
+    }
+
+    if (scope == 2 || scope == 3) {
+        put(t, ",\"service\":\"s%u\"", it->parent);
+    }
+
+    if (scope == 4 && it->other != 0) {
+        put(t, ",\"service\":\"s%u\"", it->other);
+    }
+
+    if (scope >= 4) {
+        put(t, ",\"route\":\"r%u\"", it->parent);
+    }
+
+    switch (digit(&s, 4)) {
 
     case 0:
         put(t, ",\"name\":\"rate-limiting\",\"config\":{\"minute\":%u}",
@@ -259,21 +289,21 @@ put_plugin(text_t *t, const item_t *it)
         break;
 
     case 1:
-        put(t, ",\"name\":\"cors\",\"config\":{\"max_age\":%u}",
-            digit(&s, 50));
-
+        put(t, ",\"name\":\"request-termination\",\"config\":"
+            "{\"status_code\":%u}", 400 + digit(&s, 50));
         break;
 
     default:
-        if (it->shape / 8 % 8 == 1) {
-            put(t, ",\"name\":\"cors\"");
+        if (scope == 1 || scope > 4) {
+            put(t, ",\"name\":\"request-size-limiting\"");
             break;
         }
 
         put(t, ",\"name\":\"key-auth\"");
 
         if (digit(&s, 3) == 0) {
-            put(t, ",\"config\":{\"anonymous\":\"c%u\"}", digit(&s, 9));
+            put(t, ",\"config\":{\"anonymous\":\"c%u\"}",
+                1 + digit(&s, NAMES));
         }
         break;
     }
@@ -298,8 +328,7 @@ put_consumer(text_t *t, const item_t *it)
     put(t, ",\"keyauth_credentials\":[");
 
     for (i = 0; i < n; i++) {
-        put(t, "%s{\"key\":\"k%u-%u-%u\"}", i ? "," : "", it->name, i,
-            digit(&s, 20));
+        put(t, "%s{\"key\":\"k%u\"}", i ? "," : "", digit(&s, KEYS_MANY));
     }
 
     put(t, "],\"jwt_secrets\":[");
@@ -316,14 +345,24 @@ put_consumer(text_t *t, const item_t *it)
             digit(&s, 20));
     }
 
+    put(t, "],\"hmacauth_credentials\":[");
+
+    if (digit(&s, 3) == 0) {
+        put(t, "{\"username\":\"h%u\",\"secret\":\"s%u\"}", it->name,
+            digit(&s, 20));
+    }
+
     put(t, "],\"acls\":[");
     n = digit(&s, 3);
 
     for (i = 0; i < n; i++) {
-        put(t, "%s{\"group\":\"g%u-%u\"}", i ? "," : "", i, digit(&s, 5));
+        put(t, "%s{\"group\":\"g%u-%u\"}", i ? "," : "", digit(&s, 2) + 2 * i,
+            digit(&s, 5));
     }
 
-    put(t, "]}");
+    put(t, "]");
+    put_common(t, it, &s);
+    put(t, "}");
 }
 
 
@@ -334,7 +373,7 @@ put_upstream(text_t *t, const item_t *it)
 
     s = it->shape;
     put(t, "{\"name\":\"u%u\",\"slots\":%u,\"targets\":[{\"target\":"
-        "\"10.1.0.%u:80\"}]}", it->name % 4, 100 + digit(&s, 20),
+        "\"10.1.0.%u:80\"}]}", it->name % 3, 100 + digit(&s, 20),
         digit(&s, 200));
 }
 
@@ -381,27 +420,56 @@ some(const doc_t *d, kind_t kind)
 }
 
 
+/* names and ids of what is gone come again, not together */
+static unsigned
+unused(const doc_t *d, kind_t kind, unsigned ids)
+{
+    unsigned  i, n;
+
+    do {
+        n = 1 + (unsigned) rand() % NAMES;
+
+        for (i = 0; i < d->n[kind]; i++) {
+            if ((ids ? d->items[kind][i].id : d->items[kind][i].name) == n) {
+                break;
+            }
+        }
+
+    } while (i < d->n[kind]);
+
+    return n;
+}
+
+
+static void
+adopt(const doc_t *d, kind_t kind, item_t *it)
+{
+    unsigned  scope;
+
+    if (kind == ROUTES) {
+        it->parent = (rand() % 8 != 0) ? some(d, SERVICES) : 0;
+    }
+
+    if (kind == PLUGINS) {
+        scope = it->shape / 8 % 8;
+        it->parent = some(d, scope == 1 ? CONSUMERS
+                             : scope < 4 ? SERVICES : ROUTES);
+        it->other = some(d, scope == 4 ? SERVICES : CONSUMERS);
+    }
+}
+
+
 static item_t
 fresh(doc_t *d, kind_t kind)
 {
     item_t  it;
 
     memset(&it, 0, sizeof(it));
-    it.name = ++d->next;
+    it.name = (kind == UPSTREAMS) ? (unsigned) rand() % 3
+                                  : unused(d, kind, 0);
+    it.id = (rand() % 4 != 0) ? unused(d, kind, 1) : 0;
     it.shape = (unsigned) rand();
-
-    if (kind == UPSTREAMS) {
-        it.name = (unsigned) rand() % 4;
-    }
-
-    if (kind == ROUTES && rand() % 8 != 0) {
-        it.parent = some(d, SERVICES);
-    }
-
-    if (kind == PLUGINS) {
-        it.parent = some(d, it.shape / 8 % 8 == 1 ? CONSUMERS
-                            : it.shape / 8 % 8 < 4 ? SERVICES : ROUTES);
-    }
+    adopt(d, kind, &it);
 
     return it;
 }
@@ -482,7 +550,7 @@ edit(doc_t *d)
     one = &d->items[kind][(unsigned) rand() % d->n[kind]];
     two = &d->items[kind][(unsigned) rand() % d->n[kind]];
 
-    switch (rand() % 6) {
+    switch (rand() % 9) {
 
     case 0:
         insert(d, kind);
@@ -503,6 +571,24 @@ edit(doc_t *d)
         it = fresh(d, kind);
         it.name = one->name;
         *one = it;
+        break;
+
+    case 4:
+        /* the id stays; what refers to the name is refused, or is another */
+        it = fresh(d, kind);
+        it.id = one->id;
+        *one = it;
+        break;
+
+    case 5:
+        adopt(d, kind, one);
+        break;
+
+    case 6:
+        /* one's name is the other's */
+        it = *one;
+        one->name = two->name;
+        two->name = it.name;
         break;
 
     default:
@@ -840,6 +926,7 @@ same_credentials(const config_t *c, const kong_segment_t *one,
     } kinds[] = {
         { "keyauth_credentials", "key", KONG_CREDENTIAL_KEY_AUTH },
         { "jwt_secrets", "key", KONG_CREDENTIAL_JWT },
+        { "hmacauth_credentials", "username", KONG_CREDENTIAL_HMAC_AUTH },
         { "basicauth_credentials", "username", KONG_CREDENTIAL_BASIC_AUTH }
     };
 
@@ -865,17 +952,13 @@ same_credentials(const config_t *c, const kong_segment_t *one,
 
 /* keys that are no more, or never were */
 static void
-no_credentials(const kong_segment_t *one, const kong_segment_t *two,
-    const doc_t *d)
+no_credentials(const kong_segment_t *one, const kong_segment_t *two)
 {
     char      key[32];
     unsigned  i, n;
 
-    for (i = 0; i < 200; i++) {
-        n = (unsigned) snprintf(key, sizeof(key), "k%u-%u-%u",
-                                (unsigned) rand() % (d->next + 1),
-                                (unsigned) rand() % 2,
-                                (unsigned) rand() % 20);
+    for (i = 0; i < KEYS_MANY; i++) {
+        n = (unsigned) snprintf(key, sizeof(key), "k%u", i);
         assert_int_equal(kong_credential(one, KONG_CREDENTIAL_KEY_AUTH, key,
                                          n) == NULL,
                          kong_credential(two, KONG_CREDENTIAL_KEY_AUTH, key,
@@ -949,8 +1032,7 @@ same_matches(const kong_segment_t *one, const kong_segment_t *two)
 
 
 static void
-same(const config_t *c, const doc_t *d, const segment_buf_t *x,
-    const segment_buf_t *y)
+same(const config_t *c, const segment_buf_t *x, const segment_buf_t *y)
 {
     kong_segment_t  one, two;
 
@@ -972,7 +1054,7 @@ same(const config_t *c, const doc_t *d, const segment_buf_t *x,
 
     same_routes(c, &one, &two);
     same_credentials(c, &one, &two);
-    no_credentials(&one, &two, d);
+    no_credentials(&one, &two);
     same_matches(&one, &two);
 }
 
@@ -1001,8 +1083,8 @@ load(arena_t *a, const text_t *t, const config_t *before)
 
 /* 0 when the text is bad; then nothing has changed */
 static int
-step(const text_t *t, const doc_t *d, config_t **config,
-    compile_state_t **state, kind_t kind)
+step(const text_t *t, config_t **config, compile_state_t **state,
+    kind_t kind)
 {
     int                rc;
     arena_t           *a;
@@ -1044,7 +1126,7 @@ step(const text_t *t, const doc_t *d, config_t **config,
         short_ways[kind]++;
     }
 
-    same(c, d, &one, &two);
+    same(c, &one, &two);
 
     segment_buf_release(&one);
     segment_buf_release(&two);
@@ -1080,7 +1162,7 @@ test_edits(void **state)
         do {
             make(&d);
             print(&t, &d);
-        } while (!step(&t, &d, &c, &s, KINDS - 1));
+        } while (!step(&t, &c, &s, KINDS - 1));
 
         for (k = 0; k < CHAIN; k++) {
             undo = d;
@@ -1092,7 +1174,7 @@ test_edits(void **state)
 
             print(&t, &d);
 
-            if (!step(&t, &d, &c, &s, kind)) {
+            if (!step(&t, &c, &s, kind)) {
                 d = undo;
             }
         }
@@ -1168,14 +1250,12 @@ test_cases(void **state)
 {
     size_t            i;
     text_t            t;
-    doc_t             d;
     config_t         *c;
     compile_state_t  *s;
 
     (void) state;
 
     memset(&t, 0, sizeof(t));
-    memset(&d, 0, sizeof(d));
     c = NULL;
     s = NULL;
 
@@ -1194,7 +1274,7 @@ test_cases(void **state)
         put(&t, "%s", cases[i]);
         put(&t, "}\n");
 
-        if (!step(&t, &d, &c, &s, SERVICES)) {
+        if (!step(&t, &c, &s, SERVICES)) {
             fail_msg("case %zu is bad: %s", i, t.text);
         }
     }
