@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "controld/compile/compile.h"
+#include "controld/compile/patch.h"
 #include "controld/model/json.h"
 #include "controld/source/declarative.h"
 #include "ngx_kong_module/snapshot/kong_match.h"
@@ -1031,6 +1031,42 @@ same_matches(const kong_segment_t *one, const kong_segment_t *two)
 }
 
 
+/* what is a hole and what is not */
+static void
+holes(const kong_segment_t *seg)
+{
+    size_t          i, k, n;
+    const uint8_t  *p;
+
+    static const uint8_t  none[16];
+
+    const struct {
+        kong_section_id_t  id;
+        size_t             size;
+        uint32_t           n;
+    } kinds[] = {
+        { KONG_SECTION_ROUTES, sizeof(kong_route_t),
+          seg->header->n_routes },
+        { KONG_SECTION_SERVICES, sizeof(kong_service_t),
+          seg->header->n_services },
+        { KONG_SECTION_CONSUMERS, sizeof(kong_consumer_t),
+          seg->header->n_consumers },
+        { KONG_SECTION_PLUGINS, sizeof(kong_plugin_t),
+          seg->header->n_plugins }
+    };
+
+    for (k = 0; k < N(kinds); k++) {
+        p = kong_segment_section(seg, kinds[k].id);
+
+        for (i = 0, n = 0; i < seg->sections[kinds[k].id].n; i++) {
+            n += (memcmp(p + i * kinds[k].size, none, sizeof(none)) != 0);
+        }
+
+        assert_int_equal(n, kinds[k].n);
+    }
+}
+
+
 static void
 same(const config_t *c, const segment_buf_t *x, const segment_buf_t *y)
 {
@@ -1092,7 +1128,7 @@ step(const text_t *t, config_t **config, compile_state_t **state,
     const char        *err;
     segment_buf_t      one, two;
     compile_opts_t     co;
-    compile_state_t   *next;
+    compile_state_t   *next, *whole;
 
     a = arena_new();
     c = load(a, t, *config);
@@ -1106,6 +1142,7 @@ step(const text_t *t, config_t **config, compile_state_t **state,
     co.generation = ++steps;
     memset(c->hash, 'a' + (char) (steps % 26), 32);
 
+    co.state = &whole;
     rc = compile_config(a, c, &co, &two, &err);
     next = NULL;
     co.before = *config;
@@ -1127,6 +1164,14 @@ step(const text_t *t, config_t **config, compile_state_t **state,
     }
 
     same(c, &one, &two);
+
+    if (next != NULL) {
+        holes(&next->seg);
+        assert_int_equal(next->n_order, whole->n_order);
+        assert_true(next->segment.size <= 2 * two.size + 512 * 1024);
+    }
+
+    compile_state_free(whole);
 
     segment_buf_release(&one);
     segment_buf_release(&two);
@@ -1283,12 +1328,79 @@ test_cases(void **state)
 }
 
 
+/* the route that a request for /a with this method leads to, by its number */
+static unsigned
+first_of(const segment_buf_t *buf, const char *method)
+{
+    unsigned          n;
+    kong_match_t      m;
+    kong_segment_t    seg;
+    kong_match_req_t  req;
+
+    assert_int_equal(kong_segment_open(&seg, buf->data, buf->size,
+                                       KONG_SEGMENT_CONFIG, 0), 0);
+    memset(&req, 0, sizeof(req));
+    str(&req.path, "/a");
+    str(&req.host, "a.test");
+    str(&req.method, method);
+    str(&req.sni, "");
+
+    assert_true(kong_match(&seg, &req, &m));
+    n = (unsigned) strtoul(kong_segment_str(&seg, seg.routes[m.route].name)
+                           .data + 1, NULL, 10);
+
+    return n;
+}
+
+
+/* always between the same neighbour and the one that came last: the room
+ * between their ranks ends */
+static void
+test_ranks(void **state)
+{
+    unsigned          i, k;
+    text_t            t;
+    config_t         *c;
+    compile_state_t  *s;
+
+    (void) state;
+
+    memset(&t, 0, sizeof(t));
+    c = NULL;
+    s = NULL;
+
+    for (i = 1; i <= 80; i++) {
+        t.len = 0;
+        put(&t, "{\"_format_version\":\"3.0\",\"routes\":[");
+
+        put(&t, "{\"name\":\"r999\",\"paths\":[\"/a\"],\"methods\":"
+            "[\"POST\"],\"id\":\"ffffffff-0000-4000-8000-000000000000\"}");
+
+        for (k = 1; k <= i; k++) {
+            put(&t, ",{\"name\":\"r%u\",\"paths\":[\"/%c\"],\"methods\":"
+                "[\"GET\",\"POST\"],\"id\":\"%08x-0000-4000-8000-"
+                "000000000000\"}", k, (k == i) ? 'a' : 'b' + k % 20, k);
+        }
+
+        put(&t, "]}\n");
+        assert_int_equal(step(&t, &c, &s, ROUTES), 1);
+        assert_int_equal(first_of(&s->segment, "POST"), 999);
+        assert_int_equal(first_of(&s->segment, "GET"), i);
+    }
+
+    compile_state_free(s);
+    config_free(c);
+    free(t.text);
+}
+
+
 /* another seed as the argument */
 int
 main(int argc, char **argv)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_ranks),
         cmocka_unit_test(test_edits)
     };
 
