@@ -10,7 +10,7 @@ use warnings;
 use Exporter 'import';
 use KongTest;
 
-our @EXPORT = qw(pg_skip pg_new pg_at);
+our @EXPORT = qw(pg_skip pg_found pg_new pg_at);
 
 my @SERVERS;
 my $HOOKED;
@@ -23,9 +23,10 @@ my $BIN = $ENV{KONG_TEST_PG_BIN}
 # ends the test where there is no server to start
 sub pg_skip
 {
-    plan_skip('no PostgreSQL server here')
-        if !defined $BIN || !-x "$BIN/postgres";
+    plan_skip('no PostgreSQL server here') if !pg_found();
 }
+
+sub pg_found { return defined $BIN && -x "$BIN/postgres" }
 
 # pg_new(settings => { max_connections => 20 }, start => 0)
 sub pg_new

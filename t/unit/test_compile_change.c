@@ -125,13 +125,13 @@ digit(unsigned *shape, unsigned n)
 }
 
 
-/* what all have; ids of different kinds may be the same, and are in no order */
+/* what all have; ids of different kinds may be the same, in no order */
 static void
 put_common(text_t *t, const item_t *it, unsigned *s)
 {
     if (it->id != 0) {
-        put(t, ",\"id\":\"%08x-0000-4000-8000-%012u\"", it->id * 2654435761u,
-            it->id);
+        put(t, ",\"id\":\"%08x-0000-4000-8000-%012u\"",
+            it->id * 2654435761u, it->id);
     }
 
     if (digit(s, 4) == 0) {
@@ -261,12 +261,13 @@ put_plugin(text_t *t, const item_t *it)
     put(t, "{\"tags\":[\"p%u\"]", it->name);
 
     if (it->id != 0) {
-        put(t, ",\"id\":\"%08x-0000-4000-8000-%012u\"", it->id * 2654435761u,
-            it->id);
+        put(t, ",\"id\":\"%08x-0000-4000-8000-%012u\"",
+            it->id * 2654435761u, it->id);
     }
 
     if (scope == 1 || (scope > 4 && it->other % 3 == 0 && it->other != 0)) {
-        put(t, ",\"consumer\":\"c%u\"", scope == 1 ? it->parent : it->other);
+        put(t, ",\"consumer\":\"c%u\"",
+            scope == 1 ? it->parent : it->other);
     }
 
     if (scope == 2 || scope == 3) {
