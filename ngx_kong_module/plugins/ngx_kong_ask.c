@@ -16,6 +16,7 @@
 static ngx_int_t ngx_kong_ask_start(ngx_kong_ask_t *ask);
 static ngx_int_t ngx_kong_ask_head(ngx_kong_ask_t *ask);
 static ngx_int_t ngx_kong_ask_connect(ngx_kong_ask_t *ask, ngx_str_t *path);
+static void ngx_kong_ask_event(ngx_event_t *ev);
 static void ngx_kong_ask_write_event(ngx_event_t *ev);
 static void ngx_kong_ask_read_event(ngx_event_t *ev);
 static ngx_int_t ngx_kong_ask_parse(ngx_kong_ask_t *ask);
@@ -226,41 +227,17 @@ ngx_kong_ask_head(ngx_kong_ask_t *ask)
 static ngx_int_t
 ngx_kong_ask_connect(ngx_kong_ask_t *ask, ngx_str_t *path)
 {
-    ngx_int_t               rc;
-    ngx_connection_t       *c;
-    struct sockaddr_un      sun;
-    ngx_peer_connection_t   pc;
+    ngx_int_t          rc;
+    ngx_connection_t  *c;
 
-    ngx_memzero(&sun, sizeof(sun));
-    ngx_memzero(&pc, sizeof(pc));
-
-    sun.sun_family = AF_UNIX;
-    ngx_memcpy(sun.sun_path, path->data, path->len);
-
-    pc.sockaddr = (struct sockaddr *) &sun;
-    pc.socklen = sizeof(sun);
-    pc.name = path;
-    pc.get = ngx_event_get_peer;
-    pc.log = ngx_cycle->log;
-    pc.log_error = NGX_ERROR_INFO;
-
-    rc = ngx_event_connect_peer(&pc);
+    rc = ngx_kong_peer_connect_unix(&ask->peer, path, ngx_kong_ask_event,
+                                    ask);
 
     if (rc != NGX_OK && rc != NGX_AGAIN) {
-        if (pc.connection != NULL) {
-            ngx_close_connection(pc.connection);
-        }
-
         return NGX_ERROR;
     }
 
-    c = pc.connection;
-    c->data = ask;
-    c->sendfile = 0;
-    c->read->handler = ngx_kong_ask_read_event;
-    c->write->handler = ngx_kong_ask_write_event;
-
-    ask->connection = c;
+    c = ask->peer->connection;
     ngx_kong_ask_n++;
 
     ngx_add_timer(c->read, NGX_KONG_ASK_TIMEOUT);
@@ -274,6 +251,18 @@ ngx_kong_ask_connect(ngx_kong_ask_t *ask, ngx_str_t *path)
 
 
 static void
+ngx_kong_ask_event(ngx_event_t *ev)
+{
+    if (ev->write) {
+        ngx_kong_ask_write_event(ev);
+
+    } else {
+        ngx_kong_ask_read_event(ev);
+    }
+}
+
+
+static void
 ngx_kong_ask_write_event(ngx_event_t *ev)
 {
     ssize_t            n;
@@ -281,7 +270,7 @@ ngx_kong_ask_write_event(ngx_event_t *ev)
     ngx_connection_t  *c;
 
     c = ev->data;
-    ask = c->data;
+    ask = ngx_kong_peer_of(ev)->data;
 
     while (ask->pos < ask->last) {
         n = c->send(c, ask->pos, ask->last - ask->pos);
@@ -317,7 +306,7 @@ ngx_kong_ask_read_event(ngx_event_t *ev)
     ngx_connection_t  *c;
 
     c = ev->data;
-    ask = c->data;
+    ask = ngx_kong_peer_of(ev)->data;
 
     if (ev->timedout) {
         ngx_kong_ask_failed(ask, "the daemon did not answer in time");
@@ -441,9 +430,9 @@ ngx_kong_ask_failed(ngx_kong_ask_t *ask, const char *error)
 static void
 ngx_kong_ask_close(ngx_kong_ask_t *ask)
 {
-    if (ask->connection != NULL) {
-        ngx_close_connection(ask->connection);
-        ask->connection = NULL;
+    if (ask->peer != NULL) {
+        ngx_kong_peer_close(ask->peer);
+        ask->peer = NULL;
         ngx_kong_ask_n--;
     }
 }

@@ -8,7 +8,7 @@
 #ifndef NGX_KONG_ASK_H
 #define NGX_KONG_ASK_H
 
-#include "ngx_kong_plugin.h"
+#include "ngx_kong_peer.h"
 
 #include <cjson/cJSON.h>
 
@@ -37,7 +37,7 @@ struct ngx_kong_ask_s {
     const char                  *path;
     ngx_pool_t                  *pool;
     ngx_array_t                  body;
-    ngx_connection_t            *connection;
+    ngx_kong_peer_t             *peer;
     ngx_http_request_t          *request;
     ngx_kong_ask_done_pt         done;
     void                        *data;

@@ -7,35 +7,20 @@
 #include "ngx_kong_ldap.h"
 
 
-/* idle connections of a worker; the one unused for longest goes first */
-#define NGX_KONG_LDAP_IDLE   256
 /* addresses of a name that one bind tries */
 #define NGX_KONG_LDAP_TRIES  3
 /* messages on one connection */
 #define NGX_KONG_LDAP_IDS    0x7ffffff0
 
-struct ngx_kong_ldap_conn_s {
-    ngx_queue_t        queue;            /* while idle */
-    ngx_connection_t  *connection;
-    ngx_kong_ldap_t   *op;               /* NULL: idle */
-    uint32_t           id;               /* of the last message */
-    u_char             key[32];
-};
-
 
 static ngx_int_t ngx_kong_ldap_connect(ngx_kong_ldap_t *op);
 static ngx_int_t ngx_kong_ldap_connect_to(ngx_kong_ldap_t *op,
     const kong_address_t *address);
-static ngx_int_t ngx_kong_ldap_attach(ngx_kong_ldap_t *op,
-    ngx_connection_t *c);
 static ngx_int_t ngx_kong_ldap_connecting(ngx_kong_ldap_t *op);
 static ngx_int_t ngx_kong_ldap_connected(ngx_kong_ldap_t *op);
 static ngx_int_t ngx_kong_ldap_secure(ngx_kong_ldap_t *op);
 #if (NGX_HTTP_SSL)
-static void ngx_kong_ldap_handshaken(ngx_connection_t *c);
 static ngx_int_t ngx_kong_ldap_verify(ngx_kong_ldap_t *op);
-static ngx_uint_t ngx_kong_ldap_is_host(ngx_connection_t *c,
-    const ngx_kong_ldap_server_t *server);
 #endif
 static ngx_int_t ngx_kong_ldap_start_tls(ngx_kong_ldap_t *op);
 static ngx_int_t ngx_kong_ldap_bind(ngx_kong_ldap_t *op);
@@ -52,22 +37,11 @@ static ngx_int_t ngx_kong_ldap_failed(ngx_kong_ldap_t *op,
 static void ngx_kong_ldap_event(ngx_event_t *ev);
 static void ngx_kong_ldap_end(ngx_kong_ldap_t *op, ngx_int_t rc);
 static ngx_int_t ngx_kong_ldap_settle(ngx_kong_ldap_t *op, ngx_int_t rc);
-static ngx_kong_ldap_conn_t *ngx_kong_ldap_idle_get(
-    const ngx_kong_ldap_server_t *server);
-static void ngx_kong_ldap_idle_put(ngx_kong_ldap_conn_t *conn,
-    ngx_msec_t keepalive);
-static void ngx_kong_ldap_idle_event(ngx_event_t *ev);
-static void ngx_kong_ldap_empty(ngx_event_t *ev);
-static void ngx_kong_ldap_leave(ngx_kong_ldap_conn_t *conn);
-static void ngx_kong_ldap_close(ngx_kong_ldap_conn_t *conn);
+static void ngx_kong_ldap_leave(ngx_kong_peer_t *peer);
 
 
-/* the last used first */
-static ngx_queue_t  ngx_kong_ldap_idle = {
-    &ngx_kong_ldap_idle, &ngx_kong_ldap_idle
-};
-
-static ngx_uint_t   ngx_kong_ldap_n_idle;
+static ngx_kong_peers_t  ngx_kong_ldap_idle =
+    ngx_kong_peers_init(ngx_kong_ldap_idle, ngx_kong_ldap_leave);
 
 
 ngx_int_t
@@ -85,10 +59,10 @@ ngx_kong_ldap_start(ngx_kong_ldap_t *op)
         return NGX_ERROR;
     }
 
-    op->conn = ngx_kong_ldap_idle_get(op->server);
+    op->conn = ngx_kong_peer_get(&ngx_kong_ldap_idle, op->server->key,
+                                 ngx_kong_ldap_event, op);
 
     if (op->conn != NULL) {
-        op->conn->op = op;
         op->reused = 1;
         return ngx_kong_ldap_settle(op, ngx_kong_ldap_bind(op));
     }
@@ -101,7 +75,7 @@ void
 ngx_kong_ldap_cancel(ngx_kong_ldap_t *op)
 {
     if (op->conn != NULL) {
-        ngx_kong_ldap_close(op->conn);
+        ngx_kong_peer_close(op->conn);
         op->conn = NULL;
     }
 }
@@ -133,125 +107,48 @@ ngx_kong_ldap_connect(ngx_kong_ldap_t *op)
 static ngx_int_t
 ngx_kong_ldap_connect_to(ngx_kong_ldap_t *op, const kong_address_t *address)
 {
-    u_char                  text[NGX_SOCKADDR_STRLEN];
-    in_port_t               port;
-    ngx_int_t               rc;
-    ngx_str_t               name;
-    ngx_sockaddr_t          sa;
-    ngx_peer_connection_t   pc;
+    ngx_int_t  rc;
 
-    ngx_memzero(&sa, sizeof(sa));
-    ngx_memzero(&pc, sizeof(pc));
+    rc = ngx_kong_peer_connect(&op->conn, address, op->server->port,
+                               ngx_kong_ldap_event, op);
 
-    port = address->port ? address->port : op->server->port;
-
-    if (address->ipv6) {
-#if (NGX_HAVE_INET6)
-        sa.sockaddr_in6.sin6_family = AF_INET6;
-        sa.sockaddr_in6.sin6_port = htons(port);
-        ngx_memcpy(&sa.sockaddr_in6.sin6_addr, address->addr, 16);
-        pc.socklen = sizeof(struct sockaddr_in6);
-#else
-        op->error = "it has an IPv6 address only";
-        return NGX_DECLINED;
-#endif
-    } else {
-        sa.sockaddr_in.sin_family = AF_INET;
-        sa.sockaddr_in.sin_port = htons(port);
-        ngx_memcpy(&sa.sockaddr_in.sin_addr, address->addr, 4);
-        pc.socklen = sizeof(struct sockaddr_in);
-    }
-
-    name.data = text;
-    name.len = ngx_sock_ntop(&sa.sockaddr, pc.socklen, text, sizeof(text), 1);
-
-    pc.sockaddr = &sa.sockaddr;
-    pc.name = &name;
-    pc.get = ngx_event_get_peer;
-    pc.log = ngx_cycle->log;
-    pc.log_error = NGX_ERROR_INFO;
-
-    rc = ngx_event_connect_peer(&pc);
-
-    if (rc != NGX_OK && rc != NGX_AGAIN) {
+    if (rc == NGX_DECLINED) {
         op->error = "it cannot be reached";
         return NGX_DECLINED;
     }
 
-    if (ngx_kong_ldap_attach(op, pc.connection) != NGX_OK) {
-        ngx_close_connection(pc.connection);
+    if (rc == NGX_ERROR) {
         return ngx_kong_ldap_failed(op, "out of memory");
     }
+
+    ngx_memcpy(op->conn->key, op->server->key, sizeof(op->conn->key));
 
     if (rc == NGX_OK) {
         return ngx_kong_ldap_connected(op);
     }
 
-    ngx_add_timer(pc.connection->write, op->server->timeout);
+    ngx_add_timer(op->conn->connection->write, op->server->timeout);
     op->step = ngx_kong_ldap_connecting;
 
     return NGX_AGAIN;
 }
 
 
-/* the connection's own memory */
-static ngx_int_t
-ngx_kong_ldap_attach(ngx_kong_ldap_t *op, ngx_connection_t *c)
-{
-    ngx_kong_ldap_conn_t  *conn;
-
-    c->log = ngx_cycle->log;
-    c->pool = ngx_create_pool(256, c->log);
-    if (c->pool == NULL) {
-        return NGX_ERROR;
-    }
-
-    conn = ngx_pcalloc(c->pool, sizeof(ngx_kong_ldap_conn_t));
-    if (conn == NULL) {
-        ngx_destroy_pool(c->pool);
-        return NGX_ERROR;
-    }
-
-    conn->connection = c;
-    conn->op = op;
-    ngx_memcpy(conn->key, op->server->key, sizeof(conn->key));
-
-    c->data = conn;
-    c->sendfile = 0;
-    c->read->handler = ngx_kong_ldap_event;
-    c->write->handler = ngx_kong_ldap_event;
-
-    op->conn = conn;
-
-    return NGX_OK;
-}
-
-
 static ngx_int_t
 ngx_kong_ldap_connecting(ngx_kong_ldap_t *op)
 {
-    int                err;
-    socklen_t          len;
-    ngx_connection_t  *c;
+    ngx_int_t  rc;
 
-    c = op->conn->connection;
+    rc = ngx_kong_peer_connecting(op->conn, &op->err);
 
-    err = 0;
-    len = sizeof(int);
-
-    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, (void *) &err, &len) == -1) {
-        err = ngx_socket_errno;
-    }
-
-    if (err != 0 || c->write->timedout) {
-        op->error = err ? "it cannot be reached" : "it timed out";
-        op->err = err;
+    if (rc == NGX_DECLINED) {
+        op->error = op->err ? "it cannot be reached" : "it timed out";
         ngx_kong_ldap_cancel(op);
 
         return ngx_kong_ldap_connect(op);
     }
 
-    return c->write->ready ? ngx_kong_ldap_connected(op) : NGX_AGAIN;
+    return rc == NGX_OK ? ngx_kong_ldap_connected(op) : NGX_AGAIN;
 }
 
 
@@ -268,118 +165,46 @@ static ngx_int_t
 ngx_kong_ldap_secure(ngx_kong_ldap_t *op)
 {
 #if (NGX_HTTP_SSL)
-    ngx_int_t          rc;
-    ngx_connection_t  *c;
+    ngx_int_t  rc;
+    ngx_str_t  sni;
 
-    if (op->server->ssl == NULL) {
-        return ngx_kong_ldap_bind(op);
+    if (op->server->ssl != NULL) {
+        sni = op->server->host;
+
+        if (op->server->is_address) {
+            sni.len = 0;
+        }
+
+        op->step = ngx_kong_ldap_verify;
+        rc = ngx_kong_peer_handshake(op->conn, op->server->ssl, &sni,
+                                     op->server->timeout);
+
+        if (rc == NGX_AGAIN) {
+            return NGX_AGAIN;
+        }
+
+        return rc == NGX_OK
+               ? ngx_kong_ldap_verify(op)
+               : ngx_kong_ldap_failed(op, "TLS could not be set up");
     }
-
-    c = op->conn->connection;
-
-    if (ngx_ssl_create_connection(op->server->ssl, c, NGX_SSL_CLIENT)
-        != NGX_OK)
-    {
-        return ngx_kong_ldap_failed(op, "TLS could not be set up");
-    }
-
-    if (!op->server->is_address
-        && SSL_set_tlsext_host_name(c->ssl->connection,
-                                    (char *) op->server->host.data)
-           == 0)
-    {
-        return ngx_kong_ldap_failed(op, "TLS could not be set up");
-    }
-
-    ngx_add_timer(c->write, op->server->timeout);
-
-    rc = ngx_ssl_handshake(c);
-
-    if (rc == NGX_AGAIN) {
-        c->ssl->handler = ngx_kong_ldap_handshaken;
-        return NGX_AGAIN;
-    }
-
-    return ngx_kong_ldap_verify(op);
-#else
-    return ngx_kong_ldap_bind(op);
 #endif
+
+    return ngx_kong_ldap_bind(op);
 }
 
 
 #if (NGX_HTTP_SSL)
 
 
-static void
-ngx_kong_ldap_handshaken(ngx_connection_t *c)
-{
-    ngx_kong_ldap_t       *op;
-    ngx_kong_ldap_conn_t  *conn;
-
-    conn = c->data;
-    op = conn->op;
-
-    ngx_kong_ldap_end(op, c->write->timedout
-                          ? ngx_kong_ldap_failed(op, "it timed out")
-                          : ngx_kong_ldap_verify(op));
-}
-
-
 static ngx_int_t
 ngx_kong_ldap_verify(ngx_kong_ldap_t *op)
 {
-    ngx_connection_t  *c;
+    const char  *error;
 
-    c = op->conn->connection;
+    error = ngx_kong_peer_verify(op->conn, op->server->verify
+                                           ? &op->server->host : NULL);
 
-    if (!c->ssl->handshaked) {
-        return ngx_kong_ldap_failed(op, "the TLS handshake failed");
-    }
-
-    if (op->server->verify) {
-
-        if (SSL_get_verify_result(c->ssl->connection) != X509_V_OK) {
-            return ngx_kong_ldap_failed(op, "its certificate is not trusted");
-        }
-
-        if (!ngx_kong_ldap_is_host(c, op->server)) {
-            return ngx_kong_ldap_failed(op, "its certificate is not for this "
-                                            "host");
-        }
-    }
-
-    c->read->handler = ngx_kong_ldap_event;
-    c->write->handler = ngx_kong_ldap_event;
-
-    return ngx_kong_ldap_bind(op);
-}
-
-
-static ngx_uint_t
-ngx_kong_ldap_is_host(ngx_connection_t *c,
-    const ngx_kong_ldap_server_t *server)
-{
-    X509       *cert;
-    ngx_str_t   host;
-    ngx_uint_t  is;
-
-    if (server->is_address) {
-        cert = SSL_get_peer_certificate(c->ssl->connection);
-        if (cert == NULL) {
-            return 0;
-        }
-
-        is = X509_check_ip_asc(cert, (char *) server->host.data, 0) == 1;
-        X509_free(cert);
-
-        if (is) {
-            return 1;
-        }
-    }
-
-    host = server->host;
-
-    return ngx_ssl_check_host(c, &host) == NGX_OK;
+    return error ? ngx_kong_ldap_failed(op, error) : ngx_kong_ldap_bind(op);
 }
 
 #endif
@@ -567,14 +392,10 @@ ngx_kong_ldap_failed(ngx_kong_ldap_t *op, const char *error)
 static void
 ngx_kong_ldap_event(ngx_event_t *ev)
 {
-    ngx_int_t              rc;
-    ngx_connection_t      *c;
-    ngx_kong_ldap_t       *op;
-    ngx_kong_ldap_conn_t  *conn;
+    ngx_int_t         rc;
+    ngx_kong_ldap_t  *op;
 
-    c = ev->data;
-    conn = c->data;
-    op = conn->op;
+    op = ngx_kong_peer_of(ev)->data;
 
     /* one timer, on the write event; a connect that took too long may go on
      * with another address */
@@ -605,7 +426,7 @@ ngx_kong_ldap_end(ngx_kong_ldap_t *op, ngx_int_t rc)
 static ngx_int_t
 ngx_kong_ldap_settle(ngx_kong_ldap_t *op, ngx_int_t rc)
 {
-    ngx_kong_ldap_conn_t  *conn;
+    ngx_kong_peer_t  *conn;
 
     if (rc == NGX_AGAIN) {
         return rc;
@@ -618,172 +439,29 @@ ngx_kong_ldap_settle(ngx_kong_ldap_t *op, ngx_int_t rc)
         return rc;
     }
 
-    if (rc == NGX_ERROR || !op->clean) {
-        ngx_kong_ldap_close(conn);
+    if (rc == NGX_ERROR || !op->clean || conn->id >= NGX_KONG_LDAP_IDS) {
+        ngx_kong_peer_close(conn);
         return rc;
     }
 
-    ngx_kong_ldap_idle_put(conn, op->server->keepalive);
+    ngx_kong_peer_put(&ngx_kong_ldap_idle, conn, op->server->keepalive);
 
     return rc;
 }
 
 
-static ngx_kong_ldap_conn_t *
-ngx_kong_ldap_idle_get(const ngx_kong_ldap_server_t *server)
-{
-    ngx_queue_t           *q;
-    ngx_connection_t      *c;
-    ngx_kong_ldap_conn_t  *conn;
-
-    for (q = ngx_queue_head(&ngx_kong_ldap_idle);
-         q != ngx_queue_sentinel(&ngx_kong_ldap_idle);
-         q = ngx_queue_next(q))
-    {
-        conn = ngx_queue_data(q, ngx_kong_ldap_conn_t, queue);
-
-        if (ngx_memcmp(conn->key, server->key, sizeof(conn->key)) != 0) {
-            continue;
-        }
-
-        ngx_queue_remove(&conn->queue);
-        ngx_kong_ldap_n_idle--;
-
-        c = conn->connection;
-        c->idle = 0;
-
-        if (c->read->timer_set) {
-            ngx_del_timer(c->read);
-        }
-
-        c->read->handler = ngx_kong_ldap_event;
-        c->write->handler = ngx_kong_ldap_event;
-
-        return conn;
-    }
-
-    return NULL;
-}
-
-
+/* politely */
 static void
-ngx_kong_ldap_idle_put(ngx_kong_ldap_conn_t *conn, ngx_msec_t keepalive)
-{
-    ngx_queue_t       *q;
-    ngx_connection_t  *c;
-
-    c = conn->connection;
-
-    if (ngx_exiting || ngx_terminate || conn->id >= NGX_KONG_LDAP_IDS
-        || c->read->eof || c->read->error || c->write->error
-        || ngx_handle_read_event(c->read, 0) != NGX_OK)
-    {
-        ngx_kong_ldap_close(conn);
-        return;
-    }
-
-    if (ngx_kong_ldap_n_idle == NGX_KONG_LDAP_IDLE) {
-        q = ngx_queue_last(&ngx_kong_ldap_idle);
-        ngx_kong_ldap_leave(ngx_queue_data(q, ngx_kong_ldap_conn_t, queue));
-    }
-
-    ngx_queue_insert_head(&ngx_kong_ldap_idle, &conn->queue);
-    ngx_kong_ldap_n_idle++;
-
-    if (c->write->timer_set) {
-        ngx_del_timer(c->write);
-    }
-
-    if (keepalive != 0) {
-        ngx_add_timer(c->read, keepalive);
-    }
-
-    conn->op = NULL;
-
-    c->read->handler = ngx_kong_ldap_idle_event;
-    c->write->handler = ngx_kong_ldap_empty;
-    c->idle = 1;
-
-    if (c->read->ready) {
-        ngx_kong_ldap_idle_event(c->read);
-    }
-}
-
-
-/* a server has nothing to say now: what comes is its end */
-static void
-ngx_kong_ldap_idle_event(ngx_event_t *ev)
-{
-    int                    n;
-    char                   buf[1];
-    ngx_connection_t      *c;
-    ngx_kong_ldap_conn_t  *conn;
-
-    c = ev->data;
-    conn = c->data;
-
-    if (!c->close && !ev->timedout) {
-        n = recv(c->fd, buf, 1, MSG_PEEK);
-
-        if (n == -1 && ngx_socket_errno == NGX_EAGAIN) {
-            ev->ready = 0;
-
-            if (ngx_handle_read_event(ev, 0) == NGX_OK) {
-                return;
-            }
-        }
-    }
-
-    ngx_kong_ldap_leave(conn);
-}
-
-
-static void
-ngx_kong_ldap_empty(ngx_event_t *ev)
-{
-    (void) ev;
-}
-
-
-/* an idle one goes, politely */
-static void
-ngx_kong_ldap_leave(ngx_kong_ldap_conn_t *conn)
+ngx_kong_ldap_leave(ngx_kong_peer_t *peer)
 {
     size_t             len;
     u_char             unbind[KONG_LDAP_OVERHEAD];
     ngx_connection_t  *c;
 
-    c = conn->connection;
-
-    ngx_queue_remove(&conn->queue);
-    ngx_kong_ldap_n_idle--;
+    c = peer->connection;
 
     if (!c->write->error) {
-        len = kong_ldap_unbind(unbind, conn->id + 1);
+        len = kong_ldap_unbind(unbind, peer->id + 1);
         (void) c->send(c, unbind, len);
     }
-
-    ngx_kong_ldap_close(conn);
-}
-
-
-static void
-ngx_kong_ldap_close(ngx_kong_ldap_conn_t *conn)
-{
-    ngx_pool_t        *pool;
-    ngx_connection_t  *c;
-
-    c = conn->connection;
-    pool = c->pool;
-
-#if (NGX_HTTP_SSL)
-    if (c->ssl != NULL) {
-        c->ssl->no_wait_shutdown = 1;
-        c->ssl->no_send_shutdown = 1;
-        (void) ngx_ssl_shutdown(c);
-    }
-#endif
-
-    ngx_close_connection(c);
-    ngx_destroy_pool(pool);
 }

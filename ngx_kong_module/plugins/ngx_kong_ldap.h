@@ -6,12 +6,11 @@
 #ifndef NGX_KONG_LDAP_H
 #define NGX_KONG_LDAP_H
 
-#include "ngx_kong_plugin.h"
+#include "ngx_kong_peer.h"
 #include "kong_ldap.h"
 
 
-typedef struct ngx_kong_ldap_conn_s  ngx_kong_ldap_conn_t;
-typedef struct ngx_kong_ldap_s       ngx_kong_ldap_t;
+typedef struct ngx_kong_ldap_s  ngx_kong_ldap_t;
 
 /* `rc` as ngx_kong_ldap_start() returns it */
 typedef void (*ngx_kong_ldap_done_pt)(void *data, ngx_int_t rc);
@@ -54,7 +53,7 @@ struct ngx_kong_ldap_s {
     size_t                         text_len;
 
     /* the client's own */
-    ngx_kong_ldap_conn_t          *conn;
+    ngx_kong_peer_t               *conn;
     ngx_int_t                    (*step)(ngx_kong_ldap_t *op);
     ngx_uint_t                     tried;
     u_char                        *out;

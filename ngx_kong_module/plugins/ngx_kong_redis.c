@@ -10,7 +10,9 @@
 
 
 /* what is read at a time; the longest value fits */
-#define NGX_KONG_REDIS_BUFFER  KONG_RESP_VALUE_MAX
+#define NGX_KONG_REDIS_BUFFER     KONG_RESP_VALUE_MAX
+/* how long a connection stays idle, as Kong has it */
+#define NGX_KONG_REDIS_KEEPALIVE  10000
 
 
 static void ngx_kong_redis_addresses(ngx_kong_redis_t *op,
@@ -30,6 +32,10 @@ static ngx_int_t ngx_kong_redis_refused(ngx_kong_redis_t *op,
 static ngx_int_t ngx_kong_redis_broken(ngx_kong_redis_t *op);
 
 
+static ngx_kong_peers_t  ngx_kong_redis_idle =
+    ngx_kong_peers_init(ngx_kong_redis_idle, NULL);
+
+
 ngx_int_t
 ngx_kong_redis_start(ngx_kong_redis_t *op, ngx_kong_map_t *endpoints)
 {
@@ -40,10 +46,10 @@ ngx_kong_redis_start(ngx_kong_redis_t *op, ngx_kong_map_t *endpoints)
 
     ngx_kong_redis_addresses(op, endpoints);
 
-    op->conn = ngx_kong_redis_idle_get(op->server);
+    op->conn = ngx_kong_peer_get(&ngx_kong_redis_idle, op->server->key,
+                                 ngx_kong_redis_event, op);
 
     if (op->conn != NULL) {
-        op->conn->op = op;
         op->reused = 1;
         return ngx_kong_redis_settle(op, ngx_kong_redis_command(op));
     }
@@ -56,7 +62,7 @@ void
 ngx_kong_redis_cancel(ngx_kong_redis_t *op)
 {
     if (op->conn != NULL) {
-        ngx_kong_redis_close(op->conn);
+        ngx_kong_peer_close(op->conn);
         op->conn = NULL;
     }
 }
@@ -100,14 +106,10 @@ ngx_kong_redis_addresses(ngx_kong_redis_t *op, ngx_kong_map_t *endpoints)
 void
 ngx_kong_redis_event(ngx_event_t *ev)
 {
-    ngx_int_t               rc;
-    ngx_connection_t       *c;
-    ngx_kong_redis_t       *op;
-    ngx_kong_redis_conn_t  *conn;
+    ngx_int_t          rc;
+    ngx_kong_redis_t  *op;
 
-    c = ev->data;
-    conn = c->data;
-    op = conn->op;
+    op = ngx_kong_peer_of(ev)->data;
 
     /* one timer, on the write event */
 
@@ -133,7 +135,7 @@ ngx_kong_redis_end(ngx_kong_redis_t *op, ngx_int_t rc)
 static ngx_int_t
 ngx_kong_redis_settle(ngx_kong_redis_t *op, ngx_int_t rc)
 {
-    ngx_kong_redis_conn_t  *conn;
+    ngx_kong_peer_t  *conn;
 
     if (rc == NGX_AGAIN) {
         return rc;
@@ -147,10 +149,11 @@ ngx_kong_redis_settle(ngx_kong_redis_t *op, ngx_int_t rc)
     }
 
     if (op->clean) {
-        ngx_kong_redis_idle_put(conn);
+        ngx_kong_peer_put(&ngx_kong_redis_idle, conn,
+                          NGX_KONG_REDIS_KEEPALIVE);
 
     } else {
-        ngx_kong_redis_close(conn);
+        ngx_kong_peer_close(conn);
     }
 
     return rc;

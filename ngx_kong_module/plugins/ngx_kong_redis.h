@@ -8,15 +8,14 @@
 #ifndef NGX_KONG_REDIS_H
 #define NGX_KONG_REDIS_H
 
-#include "ngx_kong_plugin.h"
+#include "ngx_kong_peer.h"
 #include "kong_resp.h"
 
 
 /* addresses of a name that one command tries */
 #define NGX_KONG_REDIS_TRIES  3
 
-typedef struct ngx_kong_redis_conn_s  ngx_kong_redis_conn_t;
-typedef struct ngx_kong_redis_s       ngx_kong_redis_t;
+typedef struct ngx_kong_redis_s  ngx_kong_redis_t;
 
 /* `rc` as ngx_kong_redis_start() returns it */
 typedef void (*ngx_kong_redis_done_pt)(void *data, ngx_int_t rc);
@@ -65,7 +64,7 @@ struct ngx_kong_redis_s {
     /* the client's own */
     kong_address_t             addresses[NGX_KONG_REDIS_TRIES];
     ngx_uint_t                 n_addresses;
-    ngx_kong_redis_conn_t     *conn;
+    ngx_kong_peer_t           *conn;
     ngx_int_t                (*step)(ngx_kong_redis_t *op);
     ngx_uint_t                 tried;
     u_char                    *pos;
@@ -98,14 +97,7 @@ void ngx_kong_redis_cancel(ngx_kong_redis_t *op);
 void ngx_kong_redis_report(ngx_kong_redis_t *op, ngx_log_t *log);
 
 
-/* a connection: ngx_kong_redis_conn.c */
-
-struct ngx_kong_redis_conn_s {
-    ngx_queue_t        queue;            /* while idle */
-    ngx_connection_t  *connection;
-    ngx_kong_redis_t  *op;               /* NULL: idle */
-    u_char             key[32];
-};
+/* between ngx_kong_redis.c and ngx_kong_redis_conn.c */
 
 /* NGX_OK: op->conn is there, connected and encrypted; NGX_AGAIN; NGX_ERROR */
 ngx_int_t ngx_kong_redis_connect(ngx_kong_redis_t *op);
@@ -115,12 +107,5 @@ void ngx_kong_redis_event(ngx_event_t *ev);
 ngx_int_t ngx_kong_redis_connected(ngx_kong_redis_t *op);
 void ngx_kong_redis_end(ngx_kong_redis_t *op, ngx_int_t rc);
 ngx_int_t ngx_kong_redis_failed(ngx_kong_redis_t *op, const char *error);
-
-/* NULL: none is idle */
-ngx_kong_redis_conn_t *ngx_kong_redis_idle_get(
-    const ngx_kong_redis_server_t *server);
-void ngx_kong_redis_idle_put(ngx_kong_redis_conn_t *conn);
-void ngx_kong_redis_close(ngx_kong_redis_conn_t *conn);
-
 
 #endif

@@ -119,9 +119,11 @@ ok(served('/three'), 'it is published');
 is($node->controld, $pid, 'the same daemon');
 checked('reload');
 
-# settings: the daemon reads them itself
+# settings: the daemon reads them itself; it does not see a key that only root
+# does
 $node->{env}{KONG_LOG_LEVEL} = 'debug';
-my $port = free_port();
+$node->{env}{KONG_SSL_CERT} = "$p/ssl/kong-default.crt";
+$node->{env}{KONG_SSL_CERT_KEY} = "$p/ssl/kong-default.key";
 ($rc, $out, $err) = $node->reload;
 is($rc, 0, 'reload with another setting') or diag($err);
 ok(wait_until(10, sub {

@@ -1,0 +1,79 @@
+/*
+ * A connection of this worker to a server that plugins talk to: made,
+ * encrypted, kept while idle, closed.  What is said on it, and the time that
+ * it may take, is its user's.  Nothing waits.
+ */
+
+#ifndef NGX_KONG_PEER_H
+#define NGX_KONG_PEER_H
+
+#include "ngx_kong_plugin.h"
+
+
+typedef struct ngx_kong_peer_s  ngx_kong_peer_t;
+
+/* those that are idle; the one unused for longest goes first */
+typedef struct {
+    ngx_queue_t             idle;        /* the last used first */
+    ngx_uint_t              n;
+    void                  (*leave)(ngx_kong_peer_t *peer);   /* says good-bye,
+                                                                or NULL */
+} ngx_kong_peers_t;
+
+#define ngx_kong_peers_init(peers, leave)                                     \
+    { { &(peers).idle, &(peers).idle }, 0, leave }
+
+/* in its connection's pool */
+struct ngx_kong_peer_s {
+    ngx_queue_t             queue;       /* while idle */
+    ngx_kong_peers_t       *peers;
+    ngx_connection_t       *connection;  /* its data is the peer */
+    ngx_event_handler_pt    handler;     /* of all events but those of the
+                                            handshake and of idleness */
+    void                   *data;        /* the user's; NULL: idle */
+    uint32_t                id;          /* the user's, of the last message */
+    u_char                  key[32];     /* of what it may be shared by */
+};
+
+
+/*
+ * NGX_OK: connected; NGX_AGAIN: the handler will be called; NGX_DECLINED: it
+ * cannot be reached; NGX_ERROR: out of memory.  The user sets a timer.
+ */
+ngx_int_t ngx_kong_peer_connect(ngx_kong_peer_t **peer,
+    const kong_address_t *address, in_port_t port,
+    ngx_event_handler_pt handler, void *data);
+ngx_int_t ngx_kong_peer_connect_unix(ngx_kong_peer_t **peer, ngx_str_t *path,
+    ngx_event_handler_pt handler, void *data);
+
+/* in the handler after NGX_AGAIN: NGX_OK, NGX_AGAIN, or NGX_DECLINED with
+ * *err, 0 when it took too long */
+ngx_int_t ngx_kong_peer_connecting(ngx_kong_peer_t *peer, ngx_err_t *err);
+
+#if (NGX_HTTP_SSL)
+/*
+ * NGX_OK: the handshake is over, verify; NGX_AGAIN: the handler will be
+ * called then, or when its time is over; NGX_ERROR.  `sni` is NUL-ended, or
+ * of length 0.
+ */
+ngx_int_t ngx_kong_peer_handshake(ngx_kong_peer_t *peer, ngx_ssl_t *ssl,
+    const ngx_str_t *sni, ngx_msec_t timeout);
+/* NULL, or what is wrong.  `name`, a host or an address, is NUL-ended; NULL:
+ * any certificate will do */
+const char *ngx_kong_peer_verify(ngx_kong_peer_t *peer,
+    const ngx_str_t *name);
+#endif
+
+/* an idle one of this key, or NULL */
+ngx_kong_peer_t *ngx_kong_peer_get(ngx_kong_peers_t *peers,
+    const u_char *key, ngx_event_handler_pt handler, void *data);
+/* `keepalive` 0: without end */
+void ngx_kong_peer_put(ngx_kong_peers_t *peers, ngx_kong_peer_t *peer,
+    ngx_msec_t keepalive);
+void ngx_kong_peer_close(ngx_kong_peer_t *peer);
+
+/* in a handler */
+#define ngx_kong_peer_of(ev)                                                  \
+    ((ngx_kong_peer_t *) ((ngx_connection_t *) (ev)->data)->data)
+
+#endif
