@@ -160,7 +160,6 @@ daemon_open_loop(daemon_t *d, const char **err)
         || (d->settle = evtimer_new(d->base, daemon_settled, d)) == NULL
         || (d->loader = offload_new(d->base)) == NULL
         || (d->quiet = evtimer_new(d->base, daemon_keep_quiet, d)) == NULL
-        || (d->rest = evtimer_new(d->base, daemon_rested, d)) == NULL
         || (d->disk = offload_new(d->base)) == NULL
         || (d->keep = offload_new(d->base)) == NULL
         || (d->web = offload_new(d->base)) == NULL)
@@ -323,10 +322,6 @@ daemon_close(daemon_t *d)
 
     if (d->quiet != NULL) {
         event_free(d->quiet);
-    }
-
-    if (d->rest != NULL) {
-        event_free(d->rest);
     }
 
     if (d->base != NULL) {

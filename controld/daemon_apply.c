@@ -22,7 +22,6 @@
 static void daemon_next(daemon_t *d);
 static apply_t *daemon_apply_new(daemon_t *d);
 static void daemon_begin(apply_t *a);
-static void daemon_start(apply_t *a);
 static void daemon_run_load(void *data);
 static void daemon_again(apply_t *a);
 static void daemon_run_whole(void *data);
@@ -265,38 +264,11 @@ daemon_begin(apply_t *a)
         a->load->number = store_next(d->store, KONG_SEGMENT_CONFIG);
     }
 
-    /* a change; it has its number, for those who ask what theirs will be */
-    if (a->source && a->before != NULL && daemon_pace_rest(d) == 0) {
-        return;
-    }
-
-    daemon_start(a);
-}
-
-
-void
-daemon_rested(evutil_socket_t fd, short what, void *data)
-{
-    daemon_t  *d = data;
-
-    (void) fd;
-    (void) what;
-
-    if (d->apply != NULL && !d->stopping) {
-        daemon_start(d->apply);
-    }
-}
-
-
-static void
-daemon_start(apply_t *a)
-{
     a->job.run = daemon_run_load;
     a->job.done = daemon_loaded;
     a->job.data = a;
 
-    daemon_pace_begin(&a->daemon->pace);
-    offload_run(a->daemon->loader, &a->job);
+    offload_run(d->loader, &a->job);
 }
 
 
@@ -640,10 +612,6 @@ daemon_finish(apply_t *a, posted_t rc, const char *err)
 
     d = a->daemon;
     d->apply = NULL;
-
-    if (a->source && a->before != NULL) {
-        daemon_pace_end(&d->pace);
-    }
 
     if (a->source && d->source != NULL) {
         daemon_source_done(d, a, rc == POSTED_OK);

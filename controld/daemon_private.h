@@ -60,13 +60,6 @@ typedef struct {
     offload_job_t      job;
 } daemon_keep_t;
 
-/* what configurations have cost lately; zeroed is a good start */
-typedef struct {
-    double             debt;         /* s of CPU */
-    double             paid;         /* when that was known */
-    double             began;        /* CPU time of the process then */
-} daemon_pace_t;
-
 struct daemon_s {
     conf_t              *conf;
     arena_t             *conf_arena; /* of a conf that was read again */
@@ -77,8 +70,6 @@ struct daemon_s {
     struct event        *signals[DAEMON_SIGNALS];
     struct event        *settle;
     struct event        *quiet;      /* then the active text is kept */
-    struct event        *rest;       /* then `apply` begins */
-    daemon_pace_t        pace;
     offload_t           *loader;
     offload_t           *disk;
     offload_t           *keep;       /* waits for the disk */
@@ -125,14 +116,6 @@ void daemon_report(daemon_t *d, unsigned ok, const char *message);
 void daemon_apply_free(apply_t *a);
 /* of the source of a segment that is on disk; -1: it cannot be used */
 int daemon_segment_hash(store_t *store, uint32_t config, char hash[33]);
-
-void daemon_rested(evutil_socket_t fd, short what, void *data);
-
-/* daemon_pace.c: around each configuration of the source */
-void daemon_pace_begin(daemon_pace_t *p);
-void daemon_pace_end(daemon_pace_t *p);
-/* 0: the next one is to begin with daemon_rested(); -1: now */
-int daemon_pace_rest(daemon_t *d);
 
 /* daemon_keep.c */
 /* soon, when no other configuration follows */
