@@ -224,8 +224,9 @@ def rows(bench, args, work, upstream):
         db = database(bench, where, upstream, n)
         node = node_of(bench, db, where, "node")
         every = probes(bench, node)
-        changes = args.changes if n < 100000 else max(10, args.changes // 4)
-        change(bench, db, every, 0)
+        changes = args.changes
+        # behind the daemon's own load
+        change(bench, db, every, "first")
         cpu = bench.cpu_seconds(node.pid("controld"))
         times = []
         for i in range(1, changes + 1):
@@ -274,6 +275,8 @@ def churn(bench, args, work, upstream):
     that leaves the CPUs room (64 connections that rest 5 ms before each
     request), and with one that leaves none."""
     n, stop, result = max(args.sizes), threading.Event(), {}
+    work = os.path.join(work, "churn")
+    os.makedirs(work)
     db = database(bench, work, upstream, n)
     node = node_of(bench, db, work, "node", workers=1)
     hits = [(f"h{i % max(1, n // 1000)}.example.com",
@@ -353,6 +356,8 @@ def segment_size(folder):
 def load(bench, args, work, upstream):
     """Routes, consumers and credentials: a whole load, and one changed row."""
     n = max(args.sizes)
+    work = os.path.join(work, "load")
+    os.makedirs(work)
     db = database(bench, work, upstream, n, n)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     node = node_of(bench, db, work, "node")
