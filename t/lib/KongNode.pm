@@ -52,7 +52,7 @@ sub node_new
     my $self = bless {
         n => $n, dir => $dir, prefix => $prefix, allow => $o{allow},
         workers => $o{workers} || 2, seen => {}, started => 0,
-        proxy => free_port(), proxy_ssl => free_port(),
+        proxy => $o{proxy} || free_port(), proxy_ssl => free_port(),
         admin => free_port(), status => free_port(), file => undef
     }, __PACKAGE__;
 
