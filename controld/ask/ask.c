@@ -65,6 +65,8 @@ static void ask_reply(ask_question_t *q, int status, const char *text,
     size_t len);
 static void ask_clean_later(ask_t *a, uint32_t seconds);
 static void ask_clean_now(evutil_socket_t fd, short what, void *data);
+static void ask_answer(ask_work_t *w, const PGresult *res,
+    const char *const *names);
 static void ask_log(const char *text);
 
 
@@ -589,7 +591,27 @@ ask_query(ask_work_t *w, const char *sql, const pg_arg_t *args, size_t n,
 }
 
 
-void
+int
+ask_row(ask_work_t *w, const char *sql, const pg_arg_t *args, size_t n,
+    const char *const *names)
+{
+    PGresult  *res;
+
+    if (ask_query(w, sql, args, n, &res) == -1) {
+        return -1;
+    }
+
+    if (names != NULL) {
+        ask_answer(w, res, names);
+    }
+
+    PQclear(res);
+
+    return 0;
+}
+
+
+static void
 ask_answer(ask_work_t *w, const PGresult *res, const char *const *names)
 {
     int          i;

@@ -45,11 +45,7 @@ ask_clean(ask_work_t *w)
 static void
 ask_ping(ask_work_t *w)
 {
-    PGresult  *res;
-
-    if (ask_query(w, "SELECT 1", NULL, 0, &res) == 0) {
-        PQclear(res);
-    }
+    (void) ask_row(w, "SELECT 1", NULL, 0, NULL);
 }
 
 

@@ -20,11 +20,6 @@
 #define ASK_SECRET_MAX      1024         /* bytes of a salt, a hash */
 #define ASK_ITERATIONS_MAX  1000000
 
-#define ASK_ALIVE  "(t.ttl IS NULL OR t.ttl >= CURRENT_TIMESTAMP)"
-
-/* a column's time in seconds, from now on when it is a number of them */
-#define ASK_IN(n)  "CURRENT_TIMESTAMP(0) + " n " * interval '1 second'"
-
 
 static void ask_token_find(ask_work_t *w);
 static void ask_refresh_find(ask_work_t *w);
@@ -58,8 +53,7 @@ static const char *const  ask_issued[] = {
 static void
 ask_token_find(ask_work_t *w)
 {
-    pg_arg_t   args[2];
-    PGresult  *res;
+    pg_arg_t  args[2];
 
     static const char *const  names[] = {
         "client_id", "service", "scope", "userid", "#left", NULL
@@ -68,30 +62,22 @@ ask_token_find(ask_work_t *w)
     args[0] = ask_arg(PG_TYPE_UUID, w->link->ws_id);
     args[1] = ask_arg(PG_TYPE_TEXT, ask_text(w, "access_token"));
 
-    if (ask_query(w,
-                  "SELECT c.client_id, t.service_id, t.scope, "
-                  "t.authenticated_userid, CASE WHEN t.expires_in <= 0 "
-                  "THEN -1 ELSE greatest(0, extract(epoch FROM t.created_at "
-                  "- CURRENT_TIMESTAMP) + t.expires_in) END "
-                  "FROM oauth2_tokens t "
-                  "JOIN oauth2_credentials c ON c.id = t.credential_id "
-                  "WHERE t.ws_id = $1 AND t.access_token = $2 AND "
-                  ASK_ALIVE, args, 2, &res)
-        == -1)
-    {
-        return;
-    }
-
-    ask_answer(w, res, names);
-    PQclear(res);
+    (void) ask_row(w,
+                   "SELECT c.client_id, t.service_id, t.scope, "
+                   "t.authenticated_userid, CASE WHEN t.expires_in <= 0 "
+                   "THEN -1 ELSE greatest(0, extract(epoch FROM t.created_at "
+                   "- CURRENT_TIMESTAMP) + t.expires_in) END "
+                   "FROM oauth2_tokens t "
+                   "JOIN oauth2_credentials c ON c.id = t.credential_id "
+                   "WHERE t.ws_id = $1 AND t.access_token = $2 AND "
+                   ASK_ALIVE, args, 2, names);
 }
 
 
 static void
 ask_refresh_find(ask_work_t *w)
 {
-    pg_arg_t   args[2];
-    PGresult  *res;
+    pg_arg_t  args[2];
 
     static const char *const  names[] = {
         "id", "credential", "service", "scope", "userid", NULL
@@ -100,26 +86,18 @@ ask_refresh_find(ask_work_t *w)
     args[0] = ask_arg(PG_TYPE_UUID, w->link->ws_id);
     args[1] = ask_arg(PG_TYPE_TEXT, ask_text(w, "refresh_token"));
 
-    if (ask_query(w,
-                  "SELECT t.id, t.credential_id, t.service_id, t.scope, "
-                  "t.authenticated_userid FROM oauth2_tokens t "
-                  "WHERE t.ws_id = $1 AND t.refresh_token = $2 AND "
-                  ASK_ALIVE, args, 2, &res)
-        == -1)
-    {
-        return;
-    }
-
-    ask_answer(w, res, names);
-    PQclear(res);
+    (void) ask_row(w,
+                   "SELECT t.id, t.credential_id, t.service_id, t.scope, "
+                   "t.authenticated_userid FROM oauth2_tokens t "
+                   "WHERE t.ws_id = $1 AND t.refresh_token = $2 AND "
+                   ASK_ALIVE, args, 2, names);
 }
 
 
 static void
 ask_code_find(ask_work_t *w)
 {
-    pg_arg_t   args[2];
-    PGresult  *res;
+    pg_arg_t  args[2];
 
     static const char *const  names[] = {
         "id", "credential", "service", "plugin", "scope", "userid",
@@ -129,27 +107,19 @@ ask_code_find(ask_work_t *w)
     args[0] = ask_arg(PG_TYPE_UUID, w->link->ws_id);
     args[1] = ask_arg(PG_TYPE_TEXT, ask_text(w, "code"));
 
-    if (ask_query(w,
-                  "SELECT t.id, t.credential_id, t.service_id, t.plugin_id, "
-                  "t.scope, t.authenticated_userid, t.challenge, "
-                  "t.challenge_method FROM oauth2_authorization_codes t "
-                  "WHERE t.ws_id = $1 AND t.code = $2 AND " ASK_ALIVE,
-                  args, 2, &res)
-        == -1)
-    {
-        return;
-    }
-
-    ask_answer(w, res, names);
-    PQclear(res);
+    (void) ask_row(w,
+                   "SELECT t.id, t.credential_id, t.service_id, t.plugin_id, "
+                   "t.scope, t.authenticated_userid, t.challenge, "
+                   "t.challenge_method FROM oauth2_authorization_codes t "
+                   "WHERE t.ws_id = $1 AND t.code = $2 AND " ASK_ALIVE,
+                   args, 2, names);
 }
 
 
 static void
 ask_code_new(ask_work_t *w)
 {
-    pg_arg_t   args[11];
-    PGresult  *res;
+    pg_arg_t  args[11];
 
     static const char *const  names[] = { "code", NULL };
 
@@ -166,20 +136,13 @@ ask_code_new(ask_work_t *w)
     args[10] = ask_arg(PG_TYPE_UUID, w->link->ws_id);
     w->bad |= (args[1].text == NULL);
 
-    if (ask_query(w,
-                  "INSERT INTO oauth2_authorization_codes (id, created_at, "
-                  "credential_id, service_id, code, authenticated_userid, "
-                  "scope, challenge, challenge_method, plugin_id, ttl, ws_id) "
-                  "VALUES ($1, CURRENT_TIMESTAMP(0), $2, $3, $4, $5, $6, $7, "
-                  "$8, $9, " ASK_IN("$10") ", $11) RETURNING code",
-                  args, 11, &res)
-        == -1)
-    {
-        return;
-    }
-
-    ask_answer(w, res, names);
-    PQclear(res);
+    (void) ask_row(w,
+                   "INSERT INTO oauth2_authorization_codes (id, created_at, "
+                   "credential_id, service_id, code, authenticated_userid, "
+                   "scope, challenge, challenge_method, plugin_id, ttl, "
+                   "ws_id) VALUES ($1, CURRENT_TIMESTAMP(0), $2, $3, $4, $5, "
+                   "$6, $7, $8, $9, " ASK_IN("$10") ", $11) RETURNING code",
+                   args, 11, names);
 }
 
 
@@ -189,7 +152,6 @@ static void
 ask_token_new(ask_work_t *w)
 {
     pg_arg_t     args[12];
-    PGresult    *res;
     const char  *sql;
 
     static const char  insert[] =
@@ -233,13 +195,7 @@ ask_token_new(ask_work_t *w)
                            insert, issued);
     }
 
-    if (ask_query(w, sql, args, args[10].text == NULL ? 10 : 11, &res) == -1)
-    {
-        return;
-    }
-
-    ask_answer(w, res, ask_issued);
-    PQclear(res);
+    (void) ask_row(w, sql, args, args[10].text == NULL ? 10 : 11, ask_issued);
 }
 
 
@@ -247,29 +203,21 @@ ask_token_new(ask_work_t *w)
 static void
 ask_token_renew(ask_work_t *w)
 {
-    pg_arg_t   args[4];
-    PGresult  *res;
+    pg_arg_t  args[4];
 
     args[0] = ask_arg_uuid(w, "token");
     args[1] = ask_arg(PG_TYPE_TEXT, ask_random(w));
     args[2] = ask_arg_number(w, ask_number(w, "expires_in"));
     args[3] = ask_arg_number(w, ask_number(w, "ttl"));
 
-    if (ask_query(w,
-                  "UPDATE oauth2_tokens t SET access_token = $2, "
-                  "expires_in = coalesce($3, 0), "
-                  "created_at = CURRENT_TIMESTAMP(0), "
-                  "ttl = coalesce(" ASK_IN("$4") ", t.ttl) "
-                  "WHERE t.id = $1 AND " ASK_ALIVE
-                  " RETURNING access_token, refresh_token, expires_in",
-                  args, 4, &res)
-        == -1)
-    {
-        return;
-    }
-
-    ask_answer(w, res, ask_issued);
-    PQclear(res);
+    (void) ask_row(w,
+                   "UPDATE oauth2_tokens t SET access_token = $2, "
+                   "expires_in = coalesce($3, 0), "
+                   "created_at = CURRENT_TIMESTAMP(0), "
+                   "ttl = coalesce(" ASK_IN("$4") ", t.ttl) "
+                   "WHERE t.id = $1 AND " ASK_ALIVE
+                   " RETURNING access_token, refresh_token, expires_in",
+                   args, 4, ask_issued);
 }
 
 

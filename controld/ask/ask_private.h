@@ -16,6 +16,10 @@
 #define ASK_NO_DATABASE 501
 #define ASK_NOT_NOW     503
 
+/* pieces of SQL: a row `t` whose time has not passed; the time in n seconds */
+#define ASK_ALIVE  "(t.ttl IS NULL OR t.ttl >= CURRENT_TIMESTAMP)"
+#define ASK_IN(n)  "CURRENT_TIMESTAMP(0) + " n " * interval '1 second'"
+
 typedef struct {
     arena_t          *arena;
     database_link_t  *link;
@@ -55,9 +59,9 @@ pg_arg_t ask_arg_uuid(ask_work_t *w, const char *name);
  * status says how it went */
 int ask_query(ask_work_t *w, const char *sql, const pg_arg_t *args, size_t n,
     PGresult **res);
-/* columns of the result's first row as members of the answer: text, or
- * numbers where the name begins with '#' */
-void ask_answer(ask_work_t *w, const PGresult *res,
+/* the same, its columns being members of the answer: text, or numbers where
+ * the name begins with '#'.  Without names only the status is answered */
+int ask_row(ask_work_t *w, const char *sql, const pg_arg_t *args, size_t n,
     const char *const *names);
 
 #endif

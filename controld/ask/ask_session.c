@@ -13,10 +13,8 @@
 #define ASK_BORN_TRIES  10
 #define ASK_BORN_PAUSE  (20 * 1000000)   /* ns */
 
-#define ASK_IN(n)  "CURRENT_TIMESTAMP(0) + " n " * interval '1 second'"
 #define ASK_EXPIRES(n)                                                       \
     "(extract(epoch FROM CURRENT_TIMESTAMP(0)) + " n ")::integer"
-#define ASK_ALIVE  "(t.ttl IS NULL OR t.ttl >= CURRENT_TIMESTAMP)"
 
 
 static void ask_session_find(ask_work_t *w);
@@ -40,7 +38,6 @@ ask_session_find(ask_work_t *w)
 {
     int              tries;
     pg_arg_t         args[1];
-    PGresult        *res;
     struct timespec  pause = { 0, ASK_BORN_PAUSE };
 
     static const char *const  names[] = { "data", "#left", NULL };
@@ -52,7 +49,7 @@ ask_session_find(ask_work_t *w)
     tries = ask_flag(w, "born") ? ASK_BORN_TRIES : 1;
     args[0] = ask_arg(PG_TYPE_TEXT, ask_text(w, "id"));
 
-    while (ask_query(w, sql, args, 1, &res) == -1) {
+    while (ask_row(w, sql, args, 1, names) == -1) {
 
         if (w->status != ASK_NONE || --tries == 0) {
             return;
@@ -61,9 +58,6 @@ ask_session_find(ask_work_t *w)
         (void) nanosleep(&pause, NULL);
         w->status = ASK_OK;
     }
-
-    ask_answer(w, res, names);
-    PQclear(res);
 }
 
 
@@ -71,9 +65,8 @@ ask_session_find(ask_work_t *w)
 static void
 ask_session_new(ask_work_t *w)
 {
-    char       id[UUID_SIZE];
-    pg_arg_t   args[6];
-    PGresult  *res;
+    char      id[UUID_SIZE];
+    pg_arg_t  args[6];
 
     uuid_v4(id);
 
@@ -85,41 +78,32 @@ ask_session_new(ask_work_t *w)
     args[5] = ask_arg_number(w, ask_number(w, "stale"));
     w->bad |= (args[1].text == NULL || args[2].text == NULL);
 
-    if (ask_query(w,
-                  "WITH old AS (UPDATE sessions t SET "
-                  "expires = least(t.expires, "
-                  ASK_EXPIRES("coalesce($6, 0)") "), "
-                  "ttl = least(t.ttl, " ASK_IN("coalesce($6, 0)") ") "
-                  "WHERE t.session_id = $5 AND " ASK_ALIVE " RETURNING 1) "
-                  "INSERT INTO sessions (id, session_id, expires, data, "
-                  "created_at, ttl) SELECT $1, $2, " ASK_EXPIRES("$4")
-                  ", $3, CURRENT_TIMESTAMP(0), " ASK_IN("$4")
-                  " WHERE $5::text IS NULL OR EXISTS (SELECT FROM old) "
-                  "RETURNING id", args, 6, &res)
-        == 0)
-    {
-        PQclear(res);
-    }
+    (void) ask_row(w,
+                   "WITH old AS (UPDATE sessions t SET "
+                   "expires = least(t.expires, "
+                   ASK_EXPIRES("coalesce($6, 0)") "), "
+                   "ttl = least(t.ttl, " ASK_IN("coalesce($6, 0)") ") "
+                   "WHERE t.session_id = $5 AND " ASK_ALIVE " RETURNING 1) "
+                   "INSERT INTO sessions (id, session_id, expires, data, "
+                   "created_at, ttl) SELECT $1, $2, " ASK_EXPIRES("$4")
+                   ", $3, CURRENT_TIMESTAMP(0), " ASK_IN("$4")
+                   " WHERE $5::text IS NULL OR EXISTS (SELECT FROM old) "
+                   "RETURNING id", args, 6, NULL);
 }
 
 
 static void
 ask_session_extend(ask_work_t *w)
 {
-    pg_arg_t   args[2];
-    PGresult  *res;
+    pg_arg_t  args[2];
 
     args[0] = ask_arg(PG_TYPE_TEXT, ask_text(w, "id"));
     args[1] = ask_arg_number(w, ask_number(w, "ttl"));
 
-    if (ask_query(w,
-                  "UPDATE sessions t SET expires = " ASK_EXPIRES("$2")
-                  ", ttl = " ASK_IN("$2") " WHERE t.session_id = $1 AND "
-                  ASK_ALIVE " RETURNING id", args, 2, &res)
-        == 0)
-    {
-        PQclear(res);
-    }
+    (void) ask_row(w,
+                   "UPDATE sessions t SET expires = " ASK_EXPIRES("$2")
+                   ", ttl = " ASK_IN("$2") " WHERE t.session_id = $1 AND "
+                   ASK_ALIVE " RETURNING id", args, 2, NULL);
 }
 
 
@@ -127,17 +111,12 @@ ask_session_extend(ask_work_t *w)
 static void
 ask_session_end(ask_work_t *w)
 {
-    pg_arg_t   args[2];
-    PGresult  *res;
+    pg_arg_t  args[2];
 
     args[0] = ask_arg(PG_TYPE_TEXT, ask_text(w, "id"));
     args[1] = ask_arg(PG_TYPE_TEXT, ask_text(w, "remember"));
 
-    if (ask_query(w,
-                  "DELETE FROM sessions WHERE session_id IN ($1, $2) "
-                  "RETURNING id", args, 2, &res)
-        == 0)
-    {
-        PQclear(res);
-    }
+    (void) ask_row(w,
+                   "DELETE FROM sessions WHERE session_id IN ($1, $2) "
+                   "RETURNING id", args, 2, NULL);
 }
