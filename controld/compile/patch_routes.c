@@ -630,6 +630,7 @@ patch_index_take(patch_t *p, route_index_t *ri)
 {
     uint32_t          i;
     kong_regex_t      re;
+    route_edit_t     *edit;
     route_regex_t    *from;
     patch_section_t  *s;
 
@@ -649,7 +650,18 @@ patch_index_take(patch_t *p, route_index_t *ri)
 
     patch_take(p, KONG_SECTION_PREDICATES, ri->n_rules, &ri->predicates,
                ri->predicates_size);
-    patch_take(p, KONG_SECTION_INDEX, 0, &ri->index, ri->index_size);
+
+    s = patch_section(p, KONG_SECTION_INDEX);
+    s->bytes.data = ri->index;
+    s->bytes.size = ri->index_size;
+    s->bytes.cap = ri->index_size;
+    ri->index = NULL;
+
+    for (i = 0; i < ri->n_edits; i++) {
+        edit = arena_alloc(p->arena, sizeof(route_edit_t));
+        *edit = ri->edits[i];
+        patch_edit(p, KONG_SECTION_INDEX, edit->at, edit->bytes, edit->n);
+    }
 
     p->order = ri->order;
     p->n_order = ri->n_order;

@@ -1,8 +1,8 @@
 /*
- * route_change: an index from the one before it.  The tries of hosts that the
- * change concerns are grafted, all others are copied in one piece; conditions
- * and rules are added behind the old ones, of which some lead nowhere any
- * more.
+ * route_change: what an index becomes.  The tries of hosts that the change
+ * concerns are grafted: new nodes come behind everything that is there, which
+ * keeps its place; the slots of these hosts lead to them.  Conditions and
+ * rules are added behind the old ones, of which some lead nowhere any more.
  */
 
 #include <stdlib.h>
@@ -13,11 +13,12 @@
 #include "route_rank.h"
 
 
+#define CHANGE_NEW  KONG_NONE      /* the slot of a host that is new */
+#define CHANGE_ALL  (KONG_NONE - 1)     /* of the trie of all hosts */
+
 /* a host that the change concerns; what comes and goes in its trie */
 typedef struct {
-    uint32_t              offset;    /* of its bucket; 0: the trie of all
-                                        hosts; KONG_NONE: it is new */
-    uint32_t              place;     /* of its bucket, when it is new */
+    uint32_t              slot;      /* CHANGE_*, or where it is */
     const route_host_t   *host;
     const trie_item_t    *items;
     size_t                n;
@@ -25,41 +26,34 @@ typedef struct {
     size_t                n_gone;
 } change_host_t;
 
-/* what began here begins there */
 typedef struct {
-    uint32_t              from;
-    uint32_t              to;
-} change_move_t;
-
-typedef struct {
-    const route_change_t *change;
-    const kong_index_t   *old;
-    route_items_t         come;
-    route_items_t         go;
-    uint8_t              *gone;      /* a byte a route */
-    change_host_t        *hosts;
-    size_t                n_hosts;
-    change_move_t        *moves;
-    size_t                n_moves;
-    size_t                n_new;     /* hosts that are new */
-    trie_builder_t        tb;
-    trie_elt_t           *gone_at;
-    bytes_t               out;
+    const route_change_t    *change;
+    const kong_index_t      *old;
+    const kong_index_slot_t *slots;  /* of the old one */
+    kong_index_t             head;   /* of what it becomes */
+    route_items_t            come;
+    route_items_t            go;
+    uint8_t                 *gone;   /* a byte a route */
+    change_host_t           *hosts;
+    size_t                   n_hosts;
+    route_edit_t            *edits;
+    size_t                   n_edits;
+    trie_builder_t           tb;
+    trie_elt_t              *gone_at;
+    bytes_t                  out;    /* behind the old one */
 } change_t;
 
 
 static int change_make(change_t *c, route_index_t *out);
 static int change_hosts(change_t *c);
 static int change_host_cmp(const void *one, const void *two);
-static uint32_t change_find(const kong_index_t *index,
-    const route_host_t *host);
+static uint32_t change_find(const change_t *c, const route_host_t *host);
+static const kong_index_slot_t *change_slot(const change_t *c, uint32_t i);
 static int change_tries(change_t *c);
-static int change_trie(change_t *c, change_host_t *h, const uint8_t *node,
-    const uint8_t *end);
-static int change_bucket(change_t *c, change_host_t *h, uint32_t *from);
-static void change_copy(change_t *c, uint32_t from, uint32_t to);
-static void change_table(change_t *c);
-static uint32_t change_moved(const change_t *c, uint32_t offset);
+static int change_bucket(change_t *c, change_host_t *h);
+static int change_trie(change_t *c, change_host_t *h, const uint8_t *node);
+static int change_point(change_t *c, const change_host_t *h, uint32_t at);
+static void change_edit(change_t *c, size_t at, const void *data, size_t n);
 static void change_predicates(change_t *c, bytes_t *out);
 
 
@@ -79,6 +73,8 @@ route_index_change(const route_change_t *change, route_index_t *out)
 
     c.change = change;
     c.old = (const kong_index_t *) (const void *) change->index;
+    c.slots = (const kong_index_slot_t *) (c.old + 1);
+    c.head = *c.old;
     head = (const kong_predicates_t *) (const void *) change->predicates;
 
     first.cond = head->n_conds;
@@ -119,7 +115,7 @@ route_index_change(const route_change_t *change, route_index_t *out)
     free(c.gone);
     free(c.gone_at);
     free(c.hosts);
-    free(c.moves);
+    free(c.edits);
 
     return rc;
 }
@@ -141,8 +137,6 @@ change_make(change_t *c, route_index_t *out)
         return -1;
     }
 
-    change_table(c);
-
     memset(&predicates, 0, sizeof(predicates));
     change_predicates(c, &predicates);
 
@@ -153,18 +147,20 @@ change_make(change_t *c, route_index_t *out)
 
     out->index = c->out.data;
     out->index_size = c->out.size;
+    out->edits = c->edits;
+    out->n_edits = c->n_edits;
     out->predicates = predicates.data;
     out->predicates_size = predicates.size;
     out->n_rules = ((kong_predicates_t *) (void *) predicates.data)->n_rules;
     route_index_take(out, &c->come);
     memset(&c->out, 0, sizeof(bytes_t));
+    c->edits = NULL;
 
     return 0;
 }
 
 
-/* hosts of what comes and of what goes, each once, in the order of their
- * buckets; new ones last */
+/* hosts of what comes and of what goes, each once; new ones last */
 static int
 change_hosts(change_t *c)
 {
@@ -174,10 +170,10 @@ change_hosts(change_t *c)
 
     c->hosts = calloc(c->come.n_hosts + c->go.n_hosts + 1,
                       sizeof(change_host_t));
-    c->moves = malloc((c->come.n_hosts + c->go.n_hosts + 1)
-                      * 2 * sizeof(change_move_t));
+    c->edits = malloc((c->come.n_hosts + c->go.n_hosts + 1)
+                      * sizeof(route_edit_t));
 
-    if (c->hosts == NULL || c->moves == NULL) {
+    if (c->hosts == NULL || c->edits == NULL) {
         return -1;
     }
 
@@ -193,18 +189,17 @@ change_hosts(change_t *c)
 
             h = &c->hosts[c->n_hosts++];
             h->host = &it->hosts[i];
-            h->offset = (i == 0) ? 0 : change_find(c->old, h->host);
+            h->slot = (i == 0) ? CHANGE_ALL : change_find(c, h->host);
 
             if (k == 0) {
                 h->items = it->items + h->host->n;
                 h->n = end - h->host->n;
-                c->n_new += (h->offset == KONG_NONE);
 
             } else {
                 h->gone = it->items + h->host->n;
                 h->n_gone = end - h->host->n;
 
-                if (h->offset == KONG_NONE || (i == 0 && c->old->root == 0)) {
+                if (h->slot == CHANGE_NEW || (i == 0 && c->old->root == 0)) {
                     return -1;
                 }
             }
@@ -216,8 +211,7 @@ change_hosts(change_t *c)
     for (i = 0, j = 0; i < c->n_hosts; i++) {
         h = &c->hosts[j - (j != 0)];
 
-        if (j == 0 || h->offset != c->hosts[i].offset
-            || h->offset == KONG_NONE)
+        if (j == 0 || h->slot != c->hosts[i].slot || h->slot == CHANGE_NEW)
         {
             c->hosts[j++] = c->hosts[i];
 
@@ -245,148 +239,118 @@ change_host_cmp(const void *one, const void *two)
     a = one;
     b = two;
 
-    if (a->offset == b->offset) {
+    if (a->slot == b->slot) {
         return (a->host > b->host) - (a->host < b->host);
     }
 
-    return (a->offset > b->offset) ? 1 : -1;
+    return (a->slot > b->slot) ? 1 : -1;
 }
 
 
-/* the offset of the host's bucket, or KONG_NONE */
+/* the host's slot, or CHANGE_NEW */
 static uint32_t
-change_find(const kong_index_t *index, const route_host_t *host)
+change_find(const change_t *c, const route_host_t *host)
 {
-    uint32_t                  i;
-    const kong_bucket_t      *b;
-    const kong_index_slot_t  *slots;
+    uint32_t              i;
+    const kong_bucket_t  *b;
 
-    if (index->n_slots == 0) {
-        return KONG_NONE;
+    if (c->old->n_slots == 0) {
+        return CHANGE_NEW;
     }
 
-    slots = (const kong_index_slot_t *) (index + 1);
-    i = kong_host_slot(host->hash, index->n_slots);
+    i = kong_host_slot(host->hash, c->old->n_slots);
 
-    while (slots[i].bucket != 0) {
+    while (c->slots[i].bucket != 0) {
         b = (const kong_bucket_t *) (const void *)
-            ((const uint8_t *) index + slots[i].bucket);
+            (c->change->index + c->slots[i].bucket);
 
         if (b->len == host->host.len && b->kind == host->kind
             && memcmp(b + 1, host->host.data, b->len) == 0)
         {
-            return slots[i].bucket;
+            return i;
         }
 
-        i = (i + 1 == index->n_slots) ? 0 : i + 1;
+        i = (i + 1 == c->old->n_slots) ? 0 : i + 1;
     }
 
-    return KONG_NONE;
+    return CHANGE_NEW;
 }
 
 
-/* everything behind the table of hosts */
+/* a slot as it will be */
+static const kong_index_slot_t *
+change_slot(const change_t *c, uint32_t i)
+{
+    size_t  k, at;
+
+    at = sizeof(kong_index_t) + i * sizeof(kong_index_slot_t);
+
+    for (k = 0; k < c->n_edits; k++) {
+        if (c->edits[k].at == at) {
+            return (const kong_index_slot_t *) (const void *)
+                   c->edits[k].bytes;
+        }
+    }
+
+    return &c->slots[i];
+}
+
+
+/* everything behind what is there */
 static int
 change_tries(change_t *c)
 {
-    size_t          i, n_slots, n_hosts;
-    uint32_t        from, end;
-    kong_index_t   *head;
-    change_host_t  *h;
-
-    n_slots = c->old->n_slots;
-    n_hosts = c->old->n_hosts + c->n_new;
-
-    if (c->n_new != 0 && n_hosts + n_hosts / 8 >= n_slots) {
-        n_slots = n_hosts + n_hosts / 2 + 2;
-    }
-
-    end = (uint32_t) c->change->index_size;
-    (void) bytes_zadd(&c->out, sizeof(kong_index_t)
-                               + n_slots * sizeof(kong_index_slot_t));
-
-    if (c->out.failed) {
-        return -1;
-    }
-
-    head = (kong_index_t *) (void *) c->out.data;
-    *head = *c->old;
-    head->n_slots = (uint32_t) n_slots;
-    head->n_hosts = (uint32_t) n_hosts;
-    head->buckets = (uint32_t) c->out.size;
-    from = c->old->buckets;
+    size_t  i;
 
     for (i = 0; i < c->n_hosts; i++) {
-        h = &c->hosts[i];
-
-        if (h->offset != KONG_NONE && h->offset != 0) {
-            change_copy(c, from, h->offset);
-            from = h->offset;
-
-        } else if (h->offset == KONG_NONE) {
-            change_copy(c, from, end);
-            from = end;
-        }
-
-        if (change_bucket(c, h, &from) != 0) {
+        if (change_bucket(c, &c->hosts[i]) != 0) {
             return -1;
         }
     }
 
-    change_copy(c, from, end);
+    change_edit(c, 0, &c->head, sizeof(kong_index_t));
 
-    if (c->old->root != 0
-        || (c->n_hosts != 0 && c->hosts[0].offset == 0))
-    {
-        head = (kong_index_t *) (void *) c->out.data;
-        head->root = head->buckets;
-    }
-
-    return 0;
+    return (c->change->index_size + c->out.size > INT32_MAX) ? -1 : 0;
 }
 
 
-/* a host's bucket; *from moves behind the old one */
 static int
-change_bucket(change_t *c, change_host_t *h, uint32_t *from)
+change_bucket(change_t *c, change_host_t *h)
 {
-    const uint8_t  *base, *p, *end;
-    change_move_t  *m;
+    uint32_t              at;
+    const uint8_t        *node;
+    const kong_bucket_t  *b;
 
-    base = c->change->index;
+    at = (uint32_t) (c->change->index_size + c->out.size);
     trie_order(c->tb.elts, h->items, h->n);
 
-    if (h->offset == KONG_NONE) {
-        h->place = (uint32_t) c->out.size;
+    if (h->slot == CHANGE_ALL) {
+        c->head.root = at;
+        node = (c->old->root != 0) ? c->change->index + c->old->root : NULL;
+
+    } else {
         route_bucket_put(&c->out, h->host);
-        return trie_branch(&c->tb, 0, h->n, 0, 0);
+
+        if (change_point(c, h, at) != 0) {
+            return -1;
+        }
+
+        node = NULL;
+
+        if (h->slot != CHANGE_NEW) {
+            b = (const kong_bucket_t *) (const void *)
+                (c->change->index + c->slots[h->slot].bucket);
+            node = (const uint8_t *) (b + 1) + kong_pad4((uint32_t) b->len);
+        }
     }
 
-    if (h->offset == 0 && c->old->root == 0) {
-        return trie_branch(&c->tb, 0, h->n, 0, 0);
-    }
-
-    p = base + (h->offset != 0 ? h->offset : c->old->root);
-
-    if (h->offset != 0) {
-        m = &c->moves[c->n_moves++];
-        m->from = h->offset;
-        m->to = (uint32_t) c->out.size;
-        bytes_put(&c->out, p, sizeof(kong_bucket_t)
-                              + kong_pad4((uint32_t) h->host->host.len));
-        p += sizeof(kong_bucket_t) + kong_pad4((uint32_t) h->host->host.len);
-    }
-
-    end = graft_end(p);
-    *from = (uint32_t) (end - base);
-
-    return change_trie(c, h, p, end);
+    return (node == NULL) ? trie_branch(&c->tb, 0, h->n, 0, 0)
+                          : change_trie(c, h, node);
 }
 
 
 static int
-change_trie(change_t *c, change_host_t *h, const uint8_t *node,
-    const uint8_t *end)
+change_trie(change_t *c, change_host_t *h, const uint8_t *node)
 {
     int      rc;
     graft_t  g;
@@ -394,6 +358,8 @@ change_trie(change_t *c, change_host_t *h, const uint8_t *node,
     memset(&g, 0, sizeof(g));
     trie_order(c->gone_at, h->gone, h->n_gone);
 
+    g.index = c->change->index;
+    g.size = (uint32_t) c->change->index_size;
     g.out = &c->out;
     g.conds = (const kong_cond_t *) (const void *)
               (c->change->predicates + sizeof(kong_predicates_t));
@@ -401,95 +367,58 @@ change_trie(change_t *c, change_host_t *h, const uint8_t *node,
     g.tb = &c->tb;
     g.gone_at = c->gone_at;
 
-    rc = graft_trie(&g, node, end, h->n, h->n_gone);
+    rc = graft_trie(&g, node, h->n, h->n_gone);
     bytes_release(&g.kids);
 
     return (rc == 0 && g.n_gone == h->n_gone) ? 0 : -1;
 }
 
 
-static void
-change_copy(change_t *c, uint32_t from, uint32_t to)
+/* the host's slot leads to its new bucket */
+static int
+change_point(change_t *c, const change_host_t *h, uint32_t at)
 {
-    change_move_t  *m;
+    uint32_t           i;
+    kong_index_slot_t  slot;
 
-    if (from == to) {
-        return;
+    i = h->slot;
+
+    if (i == CHANGE_NEW) {
+
+        /* a table that fills up is made anew, with all the rest */
+
+        if (c->head.n_hosts + 1 + c->head.n_hosts / 8 >= c->head.n_slots) {
+            return -1;
+        }
+
+        i = kong_host_slot(h->host->hash, c->head.n_slots);
+
+        while (change_slot(c, i)->bucket != 0) {
+            i = (i + 1 == c->head.n_slots) ? 0 : i + 1;
+        }
+
+        c->head.n_hosts++;
+        route_host_length(&c->head, h->host);
     }
 
-    m = &c->moves[c->n_moves++];
-    m->from = from;
-    m->to = (uint32_t) c->out.size;
-    bytes_put(&c->out, c->change->index + from, to - from);
+    slot.hash = (uint32_t) h->host->hash;
+    slot.bucket = at;
+    change_edit(c, sizeof(kong_index_t) + i * sizeof(slot), &slot,
+                sizeof(slot));
+
+    return 0;
 }
 
 
-/* the table of hosts: as it was, with what has moved; or a larger one */
 static void
-change_table(change_t *c)
+change_edit(change_t *c, size_t at, const void *data, size_t n)
 {
-    size_t                    i;
-    uint32_t                  to;
-    kong_index_t             *head;
-    const route_host_t       *h;
-    const kong_bucket_t      *b;
-    kong_index_slot_t        *slots;
-    const kong_index_slot_t  *old;
+    route_edit_t  *e;
 
-    head = (kong_index_t *) (void *) c->out.data;
-    slots = (kong_index_slot_t *) (head + 1);
-    old = (const kong_index_slot_t *) (c->old + 1);
-
-    for (i = 0; i < c->old->n_slots; i++) {
-
-        if (old[i].bucket == 0) {
-            continue;
-        }
-
-        to = change_moved(c, old[i].bucket);
-
-        if (head->n_slots == c->old->n_slots) {
-            slots[i].hash = old[i].hash;
-            slots[i].bucket = to;
-            continue;
-        }
-
-        b = (const kong_bucket_t *) (const void *) (c->out.data + to);
-        route_slot_put(head, kong_host_hash(b->kind, (const char *) (b + 1),
-                                            b->len),
-                       b->kind, b->len, to);
-    }
-
-    for (i = 0; i < c->n_hosts; i++) {
-        if (c->hosts[i].offset == KONG_NONE) {
-            h = c->hosts[i].host;
-            route_slot_put(head, h->hash, h->kind, h->host.len,
-                           c->hosts[i].place);
-        }
-    }
-}
-
-
-static uint32_t
-change_moved(const change_t *c, uint32_t offset)
-{
-    size_t  low, high, mid;
-
-    low = 0;
-    high = c->n_moves;
-
-    while (high - low > 1) {
-        mid = low + (high - low) / 2;
-
-        if (c->moves[mid].from <= offset) {
-            low = mid;
-
-        } else {
-            high = mid;
-        }
-    }
-
-    return c->moves[low].to + (offset - c->moves[low].from);
+    e = &c->edits[c->n_edits++];
+    e->at = (uint32_t) at;
+    e->n = (uint32_t) n;
+    memcpy(e->bytes, data, n);
 }
 
 

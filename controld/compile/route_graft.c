@@ -25,7 +25,6 @@ typedef struct {
 /* an old node, of which `skip` bytes of label are behind us */
 typedef struct {
     const uint8_t   *node;           /* NULL: there is none */
-    const uint8_t   *end;            /* of its branch */
     uint32_t         skip;
 } graft_old_t;
 
@@ -35,7 +34,7 @@ typedef struct {
     const uint8_t   *fan;
     const uint8_t   *links;
     const uint8_t   *cands;
-    const uint8_t   *rest;           /* the switch, or the first child */
+    const uint8_t   *rest;           /* the switch */
     uint32_t         len;            /* of the label */
     uint32_t         n;
     uint32_t         n_cands;
@@ -63,8 +62,9 @@ typedef struct {
 
 
 static void graft_decode(const uint8_t *node, graft_node_t *d);
+static size_t graft_switch_size(const uint8_t *rest);
 static int graft_write(graft_t *g, const graft_old_t *old, graft_range_t r,
-    uint32_t depth, unsigned level);
+    uint32_t depth, unsigned level, uint32_t *at);
 static int graft_plan(graft_t *g, const graft_old_t *old, graft_range_t r,
     uint32_t depth, graft_plan_t *p);
 static int graft_kids(graft_t *g, const graft_old_t *old, graft_range_t r,
@@ -74,52 +74,37 @@ static uint32_t graft_byte(const graft_node_t *d, uint32_t i,
 static graft_range_t graft_take(graft_t *g, graft_range_t *r,
     uint32_t depth, uint32_t byte);
 static void graft_push(graft_t *g, const graft_kid_t *kid, graft_plan_t *p);
-static size_t graft_put(graft_t *g, const graft_old_t *old,
-    const graft_plan_t *p);
+static size_t graft_put(graft_t *g, const graft_plan_t *p);
 static void graft_put_cands(graft_t *g, const graft_plan_t *p);
 
 
-const uint8_t *
-graft_end(const uint8_t *node)
+static size_t
+graft_switch_size(const uint8_t *rest)
 {
     uint32_t                   i, len;
     const uint8_t             *p;
-    graft_node_t               d;
     const kong_switch_t       *sw;
     const kong_switch_list_t  *list;
 
-    for ( ;; ) {
-        graft_decode(node, &d);
+    sw = (const kong_switch_t *) (const void *) rest;
+    p = rest + sizeof(kong_switch_t);
 
-        if (d.n != 0) {
-            node += kong_u32(d.links + (d.n - 1) * sizeof(uint32_t));
-            continue;
-        }
-
-        if (!d.has_switch) {
-            return d.rest;
-        }
-
-        sw = (const kong_switch_t *) (const void *) d.rest;
-        p = d.rest + sizeof(kong_switch_t);
-
-        for (i = 0; i < sw->n_names; i++) {
-            len = kong_u32(p);
-            p += sizeof(uint32_t) + kong_pad4(len);
-        }
-
-        p += sw->n_slots * sizeof(kong_index_slot_t);
-
-        for (i = 0; i < sw->n_lists; i++) {
-            list = (const kong_switch_list_t *) (const void *) p;
-            p += sizeof(kong_switch_list_t);
-            len = kong_u32(p);
-            p += sizeof(uint32_t) + kong_pad4(len)
-                 + list->n * sizeof(kong_cand_t);
-        }
-
-        return p;
+    for (i = 0; i < sw->n_names; i++) {
+        len = kong_u32(p);
+        p += sizeof(uint32_t) + kong_pad4(len);
     }
+
+    p += sw->n_slots * sizeof(kong_index_slot_t);
+
+    for (i = 0; i < sw->n_lists; i++) {
+        list = (const kong_switch_list_t *) (const void *) p;
+        p += sizeof(kong_switch_list_t);
+        len = kong_u32(p);
+        p += sizeof(uint32_t) + kong_pad4(len)
+             + list->n * sizeof(kong_cand_t);
+    }
+
+    return (size_t) (p - rest);
 }
 
 
@@ -150,21 +135,20 @@ graft_decode(const uint8_t *node, graft_node_t *d)
 
 
 int
-graft_trie(graft_t *g, const uint8_t *node, const uint8_t *end, size_t n,
-    size_t n_gone)
+graft_trie(graft_t *g, const uint8_t *node, size_t n, size_t n_gone)
 {
+    uint32_t       at;
     graft_old_t    old;
     graft_range_t  range;
 
     old.node = node;
-    old.end = end;
     old.skip = 0;
     range.lo = 0;
     range.hi = n;
     range.gone = 0;
     range.gone_end = n_gone;
 
-    return graft_write(g, &old, range, 0, 0);
+    return graft_write(g, &old, range, 0, 0, &at);
 }
 
 
@@ -247,23 +231,27 @@ graft_count(graft_t *g, const uint8_t *cands, uint32_t n)
 }
 
 
+/* *at: where in the section the branch is */
 static int
 graft_write(graft_t *g, const graft_old_t *old, graft_range_t r,
-    uint32_t depth, unsigned level)
+    uint32_t depth, unsigned level, uint32_t *at)
 {
-    size_t        i, node, links;
+    size_t        i, links;
     bytes_t      *out;
+    uint32_t      to, node;
     graft_kid_t   kid;
     graft_plan_t  p;
 
     out = g->out;
+    node = g->size + (uint32_t) out->size;
+    *at = node;
 
     if (old->node == NULL) {
         return trie_branch(g->tb, r.lo, r.hi, depth, level);
     }
 
     if (r.lo == r.hi && r.gone == r.gone_end && old->skip == 0) {
-        bytes_put(out, old->node, (size_t) (old->end - old->node));
+        *at = (uint32_t) (old->node - g->index);
         return 0;
     }
 
@@ -273,18 +261,21 @@ graft_write(graft_t *g, const graft_old_t *old, graft_range_t r,
         return -1;
     }
 
-    node = out->size;
-    links = graft_put(g, old, &p);
+    links = graft_put(g, &p);
 
     for (i = 0; i < p.n && !out->failed; i++) {
         memcpy(&kid, g->kids.data + p.kids + i * sizeof(kid), sizeof(kid));
-        *(uint32_t *) (void *) (out->data + links + i * sizeof(uint32_t)) =
-                                              (uint32_t) (out->size - node);
 
-        if (graft_write(g, &kid.old, kid.range, depth + p.len + 1, level + 1)
+        if (graft_write(g, &kid.old, kid.range, depth + p.len + 1, level + 1,
+                        &to)
             != 0)
         {
             return -1;
+        }
+
+        if (!out->failed) {
+            *(uint32_t *) (void *) (out->data + links
+                                    + i * sizeof(uint32_t)) = to - node;
         }
     }
 
@@ -367,10 +358,9 @@ graft_kids(graft_t *g, const graft_old_t *old, graft_range_t r,
         }
 
         kid.old.node = old->node
-                       + kong_u32(p->d.links + i * sizeof(uint32_t));
-        kid.old.end = (++i == n) ? old->end
-                      : old->node + kong_u32(p->d.links
-                                             + i * sizeof(uint32_t));
+                       + (int32_t) kong_u32(p->d.links
+                                            + i * sizeof(uint32_t));
+        i++;
         byte = (i < n) ? graft_byte(&p->d, i, byte + 1) : 256;
 
         if (kid.range.lo == kid.range.hi
@@ -451,14 +441,13 @@ graft_take(graft_t *g, graft_range_t *r, uint32_t depth, uint32_t byte)
 
 /* the node itself; returns where its links are, to be set */
 static size_t
-graft_put(graft_t *g, const graft_old_t *old, const graft_plan_t *p)
+graft_put(graft_t *g, const graft_plan_t *p)
 {
-    size_t          i, links, cands;
-    bytes_t        *out;
-    unsigned        has_switch;
-    trie_kid_t      kids[256];
-    graft_kid_t     kid;
-    const uint8_t  *end;
+    size_t        i, links, cands;
+    bytes_t      *out;
+    unsigned      has_switch;
+    trie_kid_t    kids[256];
+    graft_kid_t   kid;
 
     out = g->out;
     has_switch = (p->d.has_switch && !p->split);
@@ -485,8 +474,7 @@ graft_put(graft_t *g, const graft_old_t *old, const graft_plan_t *p)
     graft_put_cands(g, p);
 
     if (has_switch) {
-        end = (p->d.n == 0) ? old->end : old->node + kong_u32(p->d.links);
-        bytes_put(out, p->d.rest, (size_t) (end - p->d.rest));
+        bytes_put(out, p->d.rest, graft_switch_size(p->d.rest));
     }
 
     return links;

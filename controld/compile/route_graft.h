@@ -1,7 +1,7 @@
 /*
  * route_graft: a trie from the one before it and what comes and goes.  Only
- * the nodes on the way to a change are written anew; every other branch is
- * copied as it is, since its links do not depend on its place.
+ * the nodes on the way to a change are written anew, behind everything else;
+ * they link to all branches that stay as they are, where those are.
  */
 
 #ifndef KONG_ROUTE_GRAFT_H
@@ -12,7 +12,9 @@
 
 
 typedef struct {
-    bytes_t            *out;
+    const uint8_t      *index;       /* the section as it is */
+    uint32_t            size;        /* of it: where `out` will be */
+    bytes_t            *out;         /* what comes behind it */
     const kong_cond_t  *conds;       /* of the old candidates */
     const uint8_t      *gone;        /* a byte a route: its candidates go */
     trie_builder_t     *tb;          /* for branches that are new */
@@ -22,14 +24,11 @@ typedef struct {
 } graft_t;
 
 
-/* where the trie ends that begins at `node` */
-const uint8_t *graft_end(const uint8_t *node);
 /*
- * Appends the trie of `node` (up to `end`) with n new items, which are in
- * tb->elts, and without what is gone at the keys gone_at[0..n_gone).  -1: it
- * has to be built whole.
+ * Appends what becomes of the trie of `node`, root first, with n new items,
+ * which are in tb->elts, and without what is gone at the keys
+ * gone_at[0..n_gone).  -1: it has to be built whole.
  */
-int graft_trie(graft_t *g, const uint8_t *node, const uint8_t *end, size_t n,
-    size_t n_gone);
+int graft_trie(graft_t *g, const uint8_t *node, size_t n, size_t n_gone);
 
 #endif

@@ -15,6 +15,7 @@
 static int index_write(route_items_t *it, bytes_t *out);
 static int index_write_tries(route_items_t *it, bytes_t *out);
 static void index_write_slots(const route_items_t *it, bytes_t *out);
+static void index_slot_put(kong_index_t *head, const route_host_t *h);
 
 
 int
@@ -83,6 +84,7 @@ void
 route_index_release(route_index_t *ri)
 {
     free(ri->index);
+    free(ri->edits);
     free(ri->predicates);
     free(ri->regexes);
     free(ri->rules);
@@ -190,21 +192,20 @@ index_write_slots(const route_items_t *it, bytes_t *out)
 
     for (i = 1; i < it->n_hosts; i++) {
         h = &it->hosts[i];
-        route_slot_put(head, h->hash, h->kind, h->host.len, h->offset);
+        index_slot_put(head, h);
     }
 }
 
 
 /* the table has a free slot */
-void
-route_slot_put(kong_index_t *head, uint64_t hash, uint32_t kind, size_t len,
-    uint32_t offset)
+static void
+index_slot_put(kong_index_t *head, const route_host_t *h)
 {
     size_t              slot;
     kong_index_slot_t  *slots;
 
     slots = (kong_index_slot_t *) (head + 1);
-    slot = kong_host_slot(hash, head->n_slots);
+    slot = kong_host_slot(h->hash, head->n_slots);
 
     while (slots[slot].bucket != 0) {
         if (++slot == head->n_slots) {
@@ -212,13 +213,20 @@ route_slot_put(kong_index_t *head, uint64_t hash, uint32_t kind, size_t len,
         }
     }
 
-    slots[slot].hash = (uint32_t) hash;
-    slots[slot].bucket = offset;
+    slots[slot].hash = (uint32_t) h->hash;
+    slots[slot].bucket = h->offset;
+    route_host_length(head, h);
+}
 
-    if (kind == KONG_HOST_SUFFIX) {
-        head->suffix_lens |= kong_host_len_bit(len);
 
-    } else if (kind == KONG_HOST_PREFIX) {
-        head->prefix_lens |= kong_host_len_bit(len);
+/* wildcards are only looked for by lengths that there are */
+void
+route_host_length(kong_index_t *head, const route_host_t *h)
+{
+    if (h->kind == KONG_HOST_SUFFIX) {
+        head->suffix_lens |= kong_host_len_bit(h->host.len);
+
+    } else if (h->kind == KONG_HOST_PREFIX) {
+        head->prefix_lens |= kong_host_len_bit(h->host.len);
     }
 }

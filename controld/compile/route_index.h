@@ -52,10 +52,20 @@ typedef struct {
     uint32_t               route;
 } route_order_t;
 
+/* bytes of an index that become others: of its head, or a slot */
+typedef struct {
+    uint32_t               at;
+    uint32_t               n;
+    uint8_t                bytes[40];
+} route_edit_t;
+
 /* malloc'ed; route_index_release() frees it */
 typedef struct {
-    uint8_t               *index;
+    uint8_t               *index;          /* after a change: what comes
+                                              behind the one before */
     size_t                 index_size;
+    route_edit_t          *edits;          /* and what changes in that */
+    size_t                 n_edits;
     uint8_t               *predicates;
     size_t                 predicates_size;
     uint32_t               n_rules;        /* PREDICATES.n */
@@ -94,7 +104,7 @@ typedef struct {
 int route_index_build(const route_rule_t *rules, size_t n,
     route_index_t *out, size_t *bad, const char **err);
 /*
- * 0: *out is the index after the change; out->regexes are those that come to
+ * 0: *out is what the index becomes; out->regexes are those that come to
  * the others, out->rules are of `rules`.  -1: it has to be built whole
  * (out of memory or of room, a bad rule, what is rare).
  */

@@ -60,8 +60,7 @@ void route_items_release(route_items_t *it);
 void route_items_source(const route_items_t *it, switch_source_t *source);
 /* route_index.c: parts of the section, and what outlives the items */
 void route_bucket_put(bytes_t *out, const route_host_t *h);
-void route_slot_put(kong_index_t *head, uint64_t hash, uint32_t kind,
-    size_t len, uint32_t offset);
+void route_host_length(kong_index_t *head, const route_host_t *h);
 void route_index_take(route_index_t *out, route_items_t *it);
 
 #endif

@@ -1,8 +1,10 @@
 /*
  * kong_index: proves that the sections INDEX and PREDICATES can be walked
- * without a check.  The writer lays everything out in the order in which it
- * is reached, so that one pass over the bytes is enough: every link has to
- * point at the place where the pass stands.
+ * without a check.  Rules follow one another, so that one pass is enough.
+ * Tries are walked as a request would, every branch of them: what has been
+ * changed links into what was there, in any direction.  No byte is read
+ * twice in an honest index, so what is read is counted: a crafted one costs
+ * no more.
  */
 
 #include "kong_index.h"
@@ -14,6 +16,7 @@ typedef struct {
     const uint8_t         *base;
     uint64_t               size;
     uint64_t               pos;
+    uint64_t               unread;   /* bytes that may still be read */
     uint32_t               n_conds;
     uint32_t               n_rules;
     uint64_t               budget;   /* steps in tables of slots */
@@ -31,6 +34,7 @@ static kong_segment_rc_t kong_verify_predicates(verify_t *v);
 static kong_segment_rc_t kong_verify_rules(verify_t *v);
 static kong_segment_rc_t kong_verify_value(verify_t *v);
 static kong_segment_rc_t kong_verify_index(verify_t *v);
+static int kong_verify_go(verify_t *v, uint32_t pos);
 static kong_segment_rc_t kong_verify_trie(verify_t *v);
 static kong_segment_rc_t kong_verify_node(verify_t *v, verify_frame_t *f);
 static kong_segment_rc_t kong_verify_fan(const uint8_t *fan, uint32_t n);
@@ -61,6 +65,7 @@ kong_index_verify(const kong_segment_t *seg)
     v.base = seg->predicates;
     v.size = seg->sections[KONG_SECTION_PREDICATES].size;
     v.pos = 0;
+    v.unread = v.size;
 
     rc = kong_verify_predicates(&v);
 
@@ -71,6 +76,7 @@ kong_index_verify(const kong_segment_t *seg)
     v.base = seg->index;
     v.size = seg->sections[KONG_SECTION_INDEX].size;
     v.pos = 0;
+    v.unread = v.size;
 
     return kong_verify_index(&v);
 }
@@ -82,12 +88,13 @@ kong_verify_take(verify_t *v, uint64_t n)
 {
     const uint8_t  *p;
 
-    if (n > v->size - v->pos) {
+    if (n > v->size - v->pos || n > v->unread) {
         return NULL;
     }
 
     p = v->base + v->pos;
     v->pos += n;
+    v->unread -= n;
 
     return p;
 }
@@ -284,7 +291,7 @@ kong_verify_index(verify_t *v)
     v->budget = 8 * (v->size + 64);
 
     if (head->root != 0) {
-        if (head->root != v->pos) {
+        if (!kong_verify_go(v, head->root)) {
             return KONG_SEGMENT_OFFSET;
         }
 
@@ -295,7 +302,16 @@ kong_verify_index(verify_t *v)
         }
     }
 
-    for (i = 0; i < head->n_hosts; i++) {
+    for (i = 0; i < head->n_slots; i++) {
+
+        if (slots[i].bucket == 0) {
+            continue;
+        }
+
+        if (!kong_verify_go(v, slots[i].bucket)) {
+            return KONG_SEGMENT_OFFSET;
+        }
+
         rc = kong_verify_bucket(v);
 
         if (rc != KONG_SEGMENT_OK) {
@@ -303,14 +319,24 @@ kong_verify_index(verify_t *v)
         }
     }
 
-    return (v->pos == v->size) ? KONG_SEGMENT_OK : KONG_SEGMENT_OFFSET;
+    return KONG_SEGMENT_OK;
 }
 
 
-/*
- * Every bucket has to be found under its own host.  There are as many used
- * slots as buckets, so then no slot points anywhere else.
- */
+/* the cursor goes to a place behind the table of hosts */
+static int
+kong_verify_go(verify_t *v, uint32_t pos)
+{
+    const kong_index_t  *head;
+
+    head = (const kong_index_t *) (const void *) v->base;
+    v->pos = pos;
+
+    return pos >= head->buckets && pos < v->size && pos % 4 == 0;
+}
+
+
+/* every bucket has to be found under its own host */
 static kong_segment_rc_t
 kong_verify_bucket(verify_t *v)
 {
@@ -372,7 +398,7 @@ kong_verify_slot(verify_t *v, const kong_index_slot_t *slots,
 }
 
 
-/* preorder: a link points to where the subtree before it has ended */
+/* in preorder, which is how most of it lies */
 static kong_segment_rc_t
 kong_verify_trie(verify_t *v)
 {
@@ -396,8 +422,9 @@ kong_verify_trie(verify_t *v)
         }
 
         if (depth == KONG_TRIE_DEPTH_MAX
-            || kong_u32(v->base + stack[depth - 1].link)
-               != v->pos - stack[depth - 1].node)
+            || !kong_verify_go(v, stack[depth - 1].node
+                                  + kong_u32(v->base
+                                             + stack[depth - 1].link)))
         {
             return KONG_SEGMENT_OFFSET;
         }

@@ -281,7 +281,7 @@ match_trie(match_ctx_t *ctx, const uint8_t *node)
             return;
         }
 
-        node += kong_u32(p + i * sizeof(uint32_t));
+        node += (int32_t) kong_u32(p + i * sizeof(uint32_t));
         depth++;
         left--;
     }
