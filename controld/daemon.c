@@ -187,6 +187,7 @@ daemon_open_publisher(daemon_t *d, const char **err)
 
     if (d->control == NULL
         || (d->counters = counters_new(d->base, d->control, d->conf)) == NULL
+        || (d->checker = checker_new(d->base, d->control)) == NULL
         || (d->publisher = publisher_new(d->base, d->store, &threads,
                                          d->control))
            == NULL)
@@ -301,6 +302,7 @@ daemon_close(daemon_t *d)
 
     daemon_source_close(d);
     counters_free(d->counters);
+    checker_free(d->checker);
     control_free(d->control);
     publisher_free(d->publisher);
 

@@ -535,6 +535,7 @@ daemon_adopt(apply_t *a)
         return;
     }
 
+    daemon_check(d);
     daemon_source_aside(d, a->load);
 
     if (a->source) {
@@ -580,6 +581,7 @@ daemon_resume(apply_t *a)
     daemon_seed(d->dns, d->store, endpoints);
 
     d->sum = daemon_sum(a->load->arena, d->set);
+    daemon_check(d);
 
     if (dns_set_size(d->set) != 0) {
         (void) dns_set_resolve(d->set, DAEMON_RESOLVE, daemon_addresses, d);
@@ -730,7 +732,10 @@ daemon_sent_addresses(void *data, publish_rc_t rc, const char *err)
         log_write(LOG_ERR, "addresses are not published: %s", err);
         d->sum = 0;
         daemon_settle(d, DAEMON_RETRY);
+        return;
     }
+
+    daemon_check(d);
 }
 
 

@@ -84,6 +84,26 @@ daemon_set_config(const dns_set_t *set)
 
 
 void
+daemon_check(daemon_t *d)
+{
+    size_t               n;
+    arena_t             *a;
+    compile_endpoint_t  *list;
+
+    if (d->set == NULL || (d->checked == d->sum && d->sum != 0)) {
+        return;
+    }
+
+    a = arena_new();
+    list = dns_set_endpoints(a, d->set, &n);
+    checker_watch(d->checker, daemon_set_config(d->set), list, n);
+    arena_free(a);
+
+    d->checked = d->sum;
+}
+
+
+void
 daemon_seed(dns_t *dns, store_t *store, uint32_t endpoints)
 {
     char                    name[256];

@@ -13,6 +13,7 @@
 #include "counters/counters.h"
 #include "daemon.h"
 #include "dns/dns.h"
+#include "health/checker.h"
 #include "offload.h"
 #include "publish/publisher.h"
 #include "source/file.h"
@@ -78,6 +79,7 @@ struct daemon_s {
     store_t             *store;
     publisher_t         *publisher;
     counters_t          *counters;
+    checker_t           *checker;
     dns_t               *dns;
     file_t              *file;
     const source_ops_t  *ops;        /* of a database, NULL: a file */
@@ -92,6 +94,7 @@ struct daemon_s {
     generation_t        *active;
     dns_set_t           *set;        /* names of what is sent or served */
     uint64_t             sum;        /* of the endpoints last sent; 0: none */
+    uint64_t             checked;    /* of those that are probed */
     apply_t             *apply;      /* under way */
     apply_t             *post;       /* waits for it */
     unsigned             wanted:1;   /* the source is to be read again */
@@ -167,6 +170,8 @@ int daemon_endpoints(arena_t *a, const dns_set_t *set, uint32_t generation,
     segment_buf_t *out, const char **err);
 /* of all that daemon_endpoints() would write */
 uint64_t daemon_sum(arena_t *a, const dns_set_t *set);
+/* what is served now is what is to be probed */
+void daemon_check(daemon_t *d);
 /* the addresses of a pair that is on disk, for the names of `set` */
 void daemon_seed(dns_t *dns, store_t *store, uint32_t endpoints);
 

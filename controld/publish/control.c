@@ -1,16 +1,17 @@
 /*
- * control: libcurl tells which sockets to watch and when to call again; the
- * loop does both.  Answers are small; a long one is cut off as broken.
+ * control: see control.h.  Answers are small; a long one is cut off as
+ * broken.
  */
 
 #include <stdlib.h>
 #include <string.h>
-#include <curl/curl.h>
 
 #include "control.h"
+#include "../transfers.h"
 
 
 #define CONTROL_BODY_MAX  (16 * 1024 * 1024)
+#define CONTROL_IDLE      4              /* connections that are kept */
 
 
 typedef struct control_request_s  control_request_t;
@@ -28,9 +29,7 @@ struct control_request_s {
 };
 
 struct control_s {
-    struct event_base   *base;
-    struct event        *timer;
-    CURLM               *multi;
+    transfers_t         *transfers;
     char                *path;
     control_request_t   *requests;
 };
@@ -38,13 +37,7 @@ struct control_s {
 
 static int control_setup(control_request_t *r, const char *method,
     long timeout_ms);
-static int control_socket(CURL *easy, curl_socket_t fd, int what,
-    void *data, void *watched);
-static int control_timer(CURLM *multi, long timeout_ms, void *data);
-static void control_event(evutil_socket_t fd, short what, void *data);
-static void control_timeout(evutil_socket_t fd, short what, void *data);
-static void control_harvest(control_t *c);
-static void control_finish(control_request_t *r, CURLcode rc);
+static void control_finish(void *data, CURLcode rc);
 static void control_release(control_request_t *r);
 static size_t control_body(char *text, size_t size, size_t n, void *data);
 
@@ -59,21 +52,13 @@ control_new(struct event_base *base, const char *socket_path)
         return NULL;
     }
 
-    c->base = base;
     c->path = strdup(socket_path);
-    c->timer = evtimer_new(base, control_timeout, c);
-    c->multi = curl_multi_init();
+    c->transfers = transfers_new(base, CONTROL_IDLE, control_finish);
 
-    if (c->path == NULL || c->timer == NULL || c->multi == NULL) {
+    if (c->path == NULL || c->transfers == NULL) {
         control_free(c);
         return NULL;
     }
-
-    curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, control_socket);
-    curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
-    curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, control_timer);
-    curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
-    curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, 4L);
 
     return c;
 }
@@ -90,14 +75,7 @@ control_free(control_t *c)
         control_release(c->requests);
     }
 
-    if (c->multi != NULL) {
-        (void) curl_multi_cleanup(c->multi);
-    }
-
-    if (c->timer != NULL) {
-        event_free(c->timer);
-    }
-
+    transfers_free(c->transfers);
     free(c->path);
     free(c);
 }
@@ -143,7 +121,7 @@ control_request(control_t *c, const char *method, const char *target,
         goto failed;
     }
 
-    if (curl_multi_add_handle(c->multi, r->easy) == CURLM_OK) {
+    if (transfers_add(c->transfers, r->easy) == 0) {
         return 0;
     }
 
@@ -185,134 +163,12 @@ control_setup(control_request_t *r, const char *method, long timeout_ms)
 }
 
 
-static int
-control_socket(CURL *easy, curl_socket_t fd, int what, void *data,
-    void *watched)
-{
-    short          events;
-    control_t     *c = data;
-    struct event  *ev = watched;
-
-    (void) easy;
-
-    if (ev != NULL) {
-        event_free(ev);
-        (void) curl_multi_assign(c->multi, fd, NULL);
-    }
-
-    if (what == CURL_POLL_REMOVE) {
-        return 0;
-    }
-
-    events = EV_PERSIST;
-    if (what & CURL_POLL_IN) {
-        events |= EV_READ;
-    }
-    if (what & CURL_POLL_OUT) {
-        events |= EV_WRITE;
-    }
-
-    ev = event_new(c->base, fd, events, control_event, c);
-    if (ev == NULL || event_add(ev, NULL) == -1) {
-        if (ev != NULL) {
-            event_free(ev);
-        }
-        return -1;
-    }
-
-    (void) curl_multi_assign(c->multi, fd, ev);
-
-    return 0;
-}
-
-
-static int
-control_timer(CURLM *multi, long timeout_ms, void *data)
-{
-    control_t       *c = data;
-    struct timeval   tv;
-
-    (void) multi;
-
-    if (timeout_ms < 0) {
-        (void) evtimer_del(c->timer);
-        return 0;
-    }
-
-    tv.tv_sec = timeout_ms / 1000;
-    tv.tv_usec = timeout_ms % 1000 * 1000;
-
-    return evtimer_add(c->timer, &tv);
-}
-
-
 static void
-control_event(evutil_socket_t fd, short what, void *data)
+control_finish(void *data, CURLcode rc)
 {
-    int         mask, running;
-    control_t  *c = data;
-
-    mask = 0;
-    if (what & EV_READ) {
-        mask |= CURL_CSELECT_IN;
-    }
-    if (what & EV_WRITE) {
-        mask |= CURL_CSELECT_OUT;
-    }
-
-    (void) curl_multi_socket_action(c->multi, fd, mask, &running);
-    control_harvest(c);
-}
-
-
-static void
-control_timeout(evutil_socket_t fd, short what, void *data)
-{
-    int         running;
-    control_t  *c = data;
-
-    (void) fd;
-    (void) what;
-
-    (void) curl_multi_socket_action(c->multi, CURL_SOCKET_TIMEOUT, 0,
-                                    &running);
-    control_harvest(c);
-}
-
-
-static void
-control_harvest(control_t *c)
-{
-    int                 left;
-    char               *p;
-    CURLcode            rc;
-    CURLMsg            *msg;
-    control_request_t  *r;
-
-    while ((msg = curl_multi_info_read(c->multi, &left)) != NULL) {
-
-        if (msg->msg != CURLMSG_DONE) {
-            continue;
-        }
-
-        /* msg dies with the handle's removal */
-        rc = msg->data.result;
-        p = NULL;
-        (void) curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &p);
-
-        r = (control_request_t *) p;
-        if (r != NULL) {
-            control_finish(r, rc);
-        }
-    }
-}
-
-
-static void
-control_finish(control_request_t *r, CURLcode rc)
-{
-    int   status;
-    long  code;
+    int                 status;
+    long                code;
+    control_request_t  *r = data;
 
     code = 0;
 
@@ -342,7 +198,7 @@ control_release(control_request_t *r)
     }
 
     if (r->easy != NULL) {
-        (void) curl_multi_remove_handle(r->control->multi, r->easy);
+        transfers_remove(r->control->transfers, r->easy);
         curl_easy_cleanup(r->easy);
     }
 

@@ -4,7 +4,7 @@
  * listens on a unix socket in a folder that only the owner can enter.
  */
 
-#include "../ngx_http_kong.h"
+#include "ngx_http_kong_health.h"
 
 
 typedef struct {
@@ -38,6 +38,7 @@ static ngx_http_kong_control_route_t  ngx_http_kong_control_routes[] = {
     { ngx_string("/state"), NGX_HTTP_GET, ngx_http_kong_control_get_state },
     { ngx_string("/health"), NGX_HTTP_GET, ngx_http_kong_health_get },
     { ngx_string("/health"), NGX_HTTP_POST, ngx_http_kong_health_post },
+    { ngx_string("/probes"), NGX_HTTP_POST, ngx_http_kong_probes_handler },
     { ngx_string("/purge"), NGX_HTTP_POST, ngx_http_kong_cache_control },
     { ngx_string("/counters"), NGX_HTTP_POST, ngx_http_kong_ledger_handler },
     { ngx_null_string, 0, NULL }

@@ -9,9 +9,7 @@
  *        or  &status=N, which the upstream's active checks judge
  */
 
-#include "../ngx_http_kong.h"
-#include "../snapshot/kong_balancer.h"
-#include "../zone/ngx_kong_targets.h"
+#include "ngx_http_kong_health.h"
 
 
 #define NGX_HTTP_KONG_HEALTH_TEXT  256   /* an entry without its strings */
@@ -20,17 +18,14 @@ typedef struct {
     ngx_http_request_t         *request;
     ngx_http_kong_main_conf_t  *mcf;
     const kong_segment_t       *seg;
-
-    const kong_endpoint_t      *endpoint;
-    const kong_balancer_t      *balancer;
     const kong_health_t        *health;
+    ngx_http_kong_checked_t     checked;
 
     ngx_str_t                   upstream;
     ngx_str_t                   id;
     ngx_str_t                   address;
     ngx_str_t                   state;
     ngx_str_t                   report;
-    ngx_uint_t                  status;
 } ngx_http_kong_health_t;
 
 
@@ -46,8 +41,7 @@ static void ngx_http_kong_health_arg(ngx_http_request_t *r, const char *name,
 static ngx_uint_t ngx_http_kong_health_is(ngx_http_kong_health_t *h,
     const kong_address_t *a);
 static ngx_uint_t ngx_http_kong_health_apply(ngx_http_kong_health_t *h,
-    ngx_kong_target_t *t);
-static size_t ngx_http_kong_health_ip(const kong_address_t *a, u_char *text);
+    const kong_address_t *a);
 
 
 static const char *const  ngx_http_kong_health_states[] = {
@@ -252,65 +246,51 @@ ngx_int_t
 ngx_http_kong_health_post(ngx_http_request_t *r)
 {
     uint32_t                i;
-    ngx_str_t               status;
+    ngx_int_t               rc;
     ngx_uint_t              changed, known;
-    ngx_kong_target_t      *t;
+    const kong_address_t   *a;
     ngx_kong_generation_t  *gen;
     ngx_http_kong_health_t  h;
 
     ngx_memzero(&h, sizeof(ngx_http_kong_health_t));
     h.request = r;
     h.mcf = ngx_http_get_module_main_conf(r, ngx_http_kong_module);
+    h.checked.zone = h.mcf->zone;
+    h.checked.log = ngx_cycle->log;
 
     ngx_http_kong_health_arg(r, "upstream", &h.upstream);
     ngx_http_kong_health_arg(r, "id", &h.id);
     ngx_http_kong_health_arg(r, "address", &h.address);
     ngx_http_kong_health_arg(r, "state", &h.state);
     ngx_http_kong_health_arg(r, "report", &h.report);
-    ngx_http_kong_health_arg(r, "status", &status);
 
-    h.status = status.len ? (ngx_uint_t) ngx_atoi(status.data, status.len)
-                          : 0;
+    if (h.report.len == 0) {
+        ngx_http_kong_health_arg(r, "status", &h.report);
+    }
 
     gen = ngx_kong_generation_get(h.mcf, r->connection->log);
 
     if (gen != NULL && gen->endpoints != NULL) {
-        h.seg = &gen->endpoints->seg;
-        h.endpoint = kong_segment_endpoint(h.seg,
-                                kong_upstream_key((char *) h.upstream.data,
-                                                  h.upstream.len));
+        h.checked.seg = &gen->endpoints->seg;
     }
 
     known = 0;
     changed = 0;
+    rc = ngx_http_kong_checked_find(&h.checked,
+                                kong_upstream_key((char *) h.upstream.data,
+                                                  h.upstream.len));
 
-    if (h.endpoint != NULL) {
-        h.balancer = kong_balancer(h.seg, h.endpoint);
-        h.health = h.balancer ? kong_balancer_health(h.seg, h.balancer)
-                              : NULL;
-    }
+    for (i = 0; rc == NGX_OK && i < h.checked.endpoint->n; i++) {
+        a = &h.checked.seg->addresses[h.checked.endpoint->first + i];
 
-    for (i = 0; h.health != NULL && i < h.endpoint->n; i++) {
-
-        if (!ngx_http_kong_health_is(&h,
-                                &h.seg->addresses[h.endpoint->first + i]))
-        {
-            continue;
+        if (ngx_http_kong_health_is(&h, a)) {
+            known++;
+            changed += ngx_http_kong_health_apply(&h, a);
         }
-
-        known++;
-        t = ngx_kong_target_get(h.mcf->zone,
-                              h.seg->addresses[h.endpoint->first + i].id,
-                              r->connection->log);
-        changed += ngx_http_kong_health_apply(&h, t);
     }
 
     if (changed) {
-        t = ngx_kong_target_get(h.mcf->zone, h.balancer->id,
-                                r->connection->log);
-        if (t != NULL) {
-            (void) ngx_atomic_fetch_add(&t->changes, 1);
-        }
+        ngx_http_kong_checked_changed(&h.checked);
     }
 
     if (gen != NULL) {
@@ -318,8 +298,8 @@ ngx_http_kong_health_post(ngx_http_request_t *r)
     }
 
     r->headers_out.status = known ? NGX_HTTP_NO_CONTENT
-                            : h.endpoint != NULL && h.health == NULL
-                              ? NGX_HTTP_BAD_REQUEST : NGX_HTTP_NOT_FOUND;
+                            : rc == NGX_ABORT ? NGX_HTTP_BAD_REQUEST
+                            : NGX_HTTP_NOT_FOUND;
     r->headers_out.content_length_n = 0;
     r->header_only = 1;
 
@@ -381,64 +361,28 @@ ngx_http_kong_health_is(ngx_http_kong_health_t *h, const kong_address_t *a)
 /* 1 when the target went up or down */
 
 static ngx_uint_t
-ngx_http_kong_health_apply(ngx_http_kong_health_t *h, ngx_kong_target_t *t)
+ngx_http_kong_health_apply(ngx_http_kong_health_t *h, const kong_address_t *a)
 {
-    ngx_uint_t                 i, limit;
-    const kong_checks_t       *c;
-    ngx_kong_health_count_t    kind;
-    ngx_kong_health_report_t   report;
+    ngx_kong_target_t  *t;
 
-    static const struct {
-        ngx_str_t                name;
-        ngx_kong_health_count_t  kind;
-    } kinds[] = {
-        { ngx_string("success"), NGX_KONG_COUNT_SUCCESS },
-        { ngx_string("http"), NGX_KONG_COUNT_HTTP },
-        { ngx_string("tcp"), NGX_KONG_COUNT_TCP },
-        { ngx_string("timeout"), NGX_KONG_COUNT_TIMEOUT }
-    };
+    t = ngx_kong_target_get(h->checked.zone, a->id, h->checked.log);
 
     if (t == NULL) {
         return 0;
     }
 
-    if (h->state.len != 0) {
-        return ngx_kong_target_set_health(t,
-                   h->state.len == sizeof("healthy") - 1
-                   && ngx_memcmp(h->state.data, "healthy", h->state.len) == 0
-                   ? NGX_KONG_HEALTHY : NGX_KONG_UNHEALTHY);
+    if (h->state.len == 0) {
+        return ngx_http_kong_probe_report(&h->checked, a, t, &h->report);
     }
 
-    c = &h->health->active;
-    kind = 0;
-
-    for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        if (kinds[i].name.len == h->report.len
-            && ngx_memcmp(kinds[i].name.data, h->report.data, h->report.len)
-               == 0)
-        {
-            kind = kinds[i].kind;
-        }
-    }
-
-    if (kind == 0) {
-        kind = kong_status_in(&c->healthy, h->status) ? NGX_KONG_COUNT_SUCCESS
-               : kong_status_in(&c->unhealthy, h->status)
-                 ? NGX_KONG_COUNT_HTTP : 0;
-    }
-
-    limit = kind == NGX_KONG_COUNT_SUCCESS ? c->successes
-            : kind == NGX_KONG_COUNT_HTTP ? c->http_failures
-            : kind == NGX_KONG_COUNT_TCP ? c->tcp_failures
-            : kind == NGX_KONG_COUNT_TIMEOUT ? c->timeouts : 0;
-
-    ngx_kong_target_report(t, kind, limit, &report);
-
-    return report.changed;
+    return ngx_kong_target_set_health(t,
+               h->state.len == sizeof("healthy") - 1
+               && ngx_memcmp(h->state.data, "healthy", h->state.len) == 0
+               ? NGX_KONG_HEALTHY : NGX_KONG_UNHEALTHY);
 }
 
 
-static size_t
+size_t
 ngx_http_kong_health_ip(const kong_address_t *a, u_char *text)
 {
     union {

@@ -45,6 +45,10 @@ ngx_kong_target_report(ngx_kong_target_t *t, ngx_kong_health_count_t kind,
 
     } while (!ngx_atomic_cmp_set(&t->health, old, word));
 
+    if (word != old) {
+        ngx_kong_targets_changed();
+    }
+
     report->state = ngx_kong_health_byte(word, 0);
     report->changed = (report->state <= NGX_KONG_MOSTLY_HEALTHY)
                   != (ngx_kong_health_byte(old, 0) <= NGX_KONG_MOSTLY_HEALTHY);
@@ -98,6 +102,10 @@ ngx_kong_target_set_health(ngx_kong_target_t *t,
     do {
         old = t->health;
     } while (!ngx_atomic_cmp_set(&t->health, old, state));
+
+    if (old != (uint64_t) state) {
+        ngx_kong_targets_changed();
+    }
 
     return (state <= NGX_KONG_MOSTLY_HEALTHY)
            != ((old & 0xff) <= NGX_KONG_MOSTLY_HEALTHY);

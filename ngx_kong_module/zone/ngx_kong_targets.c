@@ -34,6 +34,7 @@ struct ngx_kong_targets_s {
     ngx_uint_t           n_chunks;
     ngx_uint_t           used;
     ngx_uint_t           refused;
+    ngx_atomic_t         version;    /* of the health of all */
     uint32_t             swept;
     uint32_t             complained;
 };
@@ -112,6 +113,27 @@ ngx_kong_target_get(ngx_shm_zone_t *zone, uint64_t id, ngx_log_t *log)
 
 
 ngx_kong_target_t *
+ngx_kong_target_peek(ngx_shm_zone_t *zone, uint64_t id)
+{
+    ngx_kong_target_t   *t;
+    ngx_kong_targets_t  *ts;
+
+    ngx_kong_zone_lock(zone);
+
+    ts = ngx_kong_zone_control(zone)->targets;
+    t = (ts != NULL) ? ngx_kong_target_find(ts, id) : NULL;
+
+    if (t != NULL) {
+        t->seen = NGX_KONG_TARGETS_NOW;
+    }
+
+    ngx_kong_zone_unlock(zone);
+
+    return t;
+}
+
+
+ngx_kong_target_t *
 ngx_kong_target_keep(ngx_shm_zone_t *zone, ngx_kong_target_t *t, uint64_t id,
     ngx_log_t *log)
 {
@@ -138,9 +160,37 @@ ngx_kong_targets(ngx_shm_zone_t *zone)
         shpool = (ngx_slab_pool_t *) zone->shm.addr;
         control->targets = ngx_slab_calloc_locked(shpool,
                                               sizeof(ngx_kong_targets_t));
+
+        if (control->targets != NULL) {
+            control->targets->version = (ngx_atomic_uint_t) ngx_time() << 24;
+        }
     }
 
     return control->targets;
+}
+
+
+ngx_atomic_uint_t
+ngx_kong_targets_version(ngx_shm_zone_t *zone)
+{
+    ngx_kong_targets_t  *ts;
+
+    ts = ngx_kong_zone_control(zone)->targets;
+
+    return (ts != NULL) ? ts->version : 0;
+}
+
+
+void
+ngx_kong_targets_changed(void)
+{
+    ngx_kong_targets_t  *ts;
+
+    ts = ngx_kong_zone_control(ngx_kong_targets_zone)->targets;
+
+    if (ts != NULL) {
+        (void) ngx_atomic_fetch_add(&ts->version, 1);
+    }
 }
 
 

@@ -72,6 +72,9 @@ ngx_kong_target_t *ngx_kong_target_get(ngx_shm_zone_t *zone, uint64_t id,
 ngx_kong_target_t *ngx_kong_target_keep(ngx_shm_zone_t *zone,
     ngx_kong_target_t *t, uint64_t id, ngx_log_t *log);
 
+/* the same, but no slot is made: NULL when there is none */
+ngx_kong_target_t *ngx_kong_target_peek(ngx_shm_zone_t *zone, uint64_t id);
+
 /* a request begins and ends; what a killed worker had is taken back */
 void ngx_kong_target_enter(ngx_kong_target_t *t);
 void ngx_kong_target_leave(ngx_kong_target_t *t);
@@ -88,6 +91,12 @@ void ngx_kong_target_report(ngx_kong_target_t *t,
 /* firm, with counters at zero; 1 when the target went up or down */
 ngx_uint_t ngx_kong_target_set_health(ngx_kong_target_t *t,
     ngx_kong_health_state_t state);
+
+/* grows whenever a target's health, of whatever upstream, becomes another; an
+ * nginx that starts begins with another number */
+ngx_atomic_uint_t ngx_kong_targets_version(ngx_shm_zone_t *zone);
+/* for ngx_kong_health.c: it has become another */
+void ngx_kong_targets_changed(void);
 
 /* the worker's own part; called before any request */
 void ngx_kong_targets_init_worker(ngx_shm_zone_t *zone, ngx_log_t *log);
