@@ -36,6 +36,7 @@ typedef struct ngx_kong_map_s         ngx_kong_map_t;
 typedef struct ngx_kong_generation_s  ngx_kong_generation_t;
 typedef struct ngx_kong_run_s         ngx_kong_run_t;
 typedef struct ngx_http_kong_group_s  ngx_http_kong_group_t;
+typedef struct ngx_kong_tls_conf_s    ngx_kong_tls_conf_t;
 
 /*
  * One segment mapped by this worker.  `pool` owns what the worker prepares
@@ -86,6 +87,7 @@ typedef struct {
                                             ngx_kong_plugin_t; or NULL */
     struct ngx_http_kong_srv_conf_s  *balancer;  /* of kong_balancer's
                                                      block */
+    ngx_kong_tls_conf_t    *tls;         /* NULL: the defaults */
 } ngx_http_kong_main_conf_t;
 
 typedef struct {
@@ -110,6 +112,8 @@ typedef struct ngx_http_kong_srv_conf_s {
     ngx_uint_t              retry_share; /* % of the requests under way */
     ngx_uint_t              retry_min;
     ngx_flag_t              control;     /* a server with kong_control */
+    ngx_flag_t              certificates;    /* a server whose clients are
+                                                shown those of snis */
 } ngx_http_kong_srv_conf_t;
 
 /* an answer that a plugin has set (plugins/ngx_kong_plugin.h) */

@@ -5,6 +5,7 @@
 
 #include "ngx_http_kong.h"
 #include "plugins/ngx_kong_plugin.h"
+#include "tls/ngx_kong_tls.h"
 #include "zone/ngx_kong_cache.h"
 
 #include <sys/random.h>
@@ -177,6 +178,34 @@ static ngx_command_t  ngx_http_kong_commands[] = {
       ngx_http_kong_header_names,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_kong_loc_conf_t, headers_upstream),
+      NULL },
+
+    { ngx_string("kong_certificates"),
+      NGX_HTTP_SRV_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      offsetof(ngx_http_kong_srv_conf_t, certificates),
+      NULL },
+
+    { ngx_string("kong_trusted_certificate"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_kong_trust_certificates,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kong_verify_depth"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_kong_trust_set_depth,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kong_client_certificate"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE2,
+      ngx_kong_trust_client,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
       NULL },
 
     { ngx_string("kong_trusted_ips"),
@@ -409,6 +438,12 @@ ngx_http_kong_init(ngx_conf_t *cf)
     if (ngx_http_kong_body_init(cf) != NGX_OK) {
         return NGX_ERROR;
     }
+
+#if (NGX_HTTP_SSL)
+    if (ngx_kong_sni_init(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+#endif
 
     return ngx_http_kong_headers_init(cf);
 }

@@ -31,6 +31,7 @@ static char *nginx_render(arena_t *a, const conf_t *c,
 static void nginx_main(nginx_out_t *o);
 static void nginx_http(nginx_out_t *o);
 static void nginx_http_kong(nginx_out_t *o);
+static void nginx_http_tls(nginx_out_t *o);
 static void nginx_http_templates(nginx_out_t *o);
 static void nginx_upstreams(nginx_out_t *o);
 static void nginx_proxy_server(nginx_out_t *o);
@@ -240,11 +241,35 @@ nginx_http_kong(nginx_out_t *o)
     }
 
     nginx_http_templates(o);
+    nginx_http_tls(o);
 
     nginx_text(o, "kong_error_default_type %s;",
                conf_str(o->c, "error_default_type"));
     nginx_text(o, "kong_debug_header %s;",
                conf_bool(o->c, "allow_debug_header") ? "on" : "off");
+}
+
+
+/* what servers are trusted, and shown, where an entity says no other */
+static void
+nginx_http_tls(nginx_out_t *o)
+{
+    size_t  i;
+
+    for (i = 0; o->facts->trusted != NULL && o->facts->trusted[i] != NULL;
+         i++)
+    {
+        nginx_text(o, "kong_trusted_certificate \"%s\";",
+                   o->facts->trusted[i]);
+    }
+
+    nginx_text(o, "kong_verify_depth %.0f;",
+               conf_num(o->c, "lua_ssl_verify_depth"));
+
+    if (o->facts->client_cert != NULL) {
+        nginx_text(o, "kong_client_certificate \"%s\" \"%s\";",
+                   o->facts->client_cert, o->facts->client_key);
+    }
 }
 
 
@@ -316,6 +341,7 @@ nginx_proxy_server(nginx_out_t *o)
     nginx_open(o, "server");
     nginx_text(o, "server_name kong;");
     nginx_listens(o, "proxy_listen", o->facts->proxy);
+    nginx_text(o, "kong_certificates on;");
     nginx_logs(o, "proxy_access_log", "proxy_error_log", "kong_log_format");
 
     nginx_put(o, "proxy", "error_page", "400 404 405 408 411 412 413 414 417 "
@@ -351,13 +377,6 @@ nginx_proxy_location(nginx_out_t *o)
 
     for (i = 0; nginx_passed_headers[i] != NULL; i++) {
         nginx_text(o, "proxy_pass_header %s;", nginx_passed_headers[i]);
-    }
-
-    if (o->facts->client_cert != NULL) {
-        nginx_put(o, "location", "proxy_ssl_certificate", "\"%s\"",
-                  o->facts->client_cert);
-        nginx_put(o, "location", "proxy_ssl_certificate_key", "\"%s\"",
-                  o->facts->client_key);
     }
 
     nginx_inject(o, "location");

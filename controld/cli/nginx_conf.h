@@ -23,6 +23,8 @@ typedef struct {
     nginx_certs_t   status;
     const char     *client_cert;   /* NULL: none */
     const char     *client_key;
+    const char    **trusted;       /* files and "system", NULL-ended; or
+                                      NULL: the system's */
 } nginx_facts_t;
 
 typedef struct {

@@ -33,6 +33,8 @@ static int prefix_facts(arena_t *a, const conf_t *c, nginx_facts_t *f,
 static int prefix_listener_certs(arena_t *a, const conf_t *c,
     const char *listen, const char *setting, const char *name,
     nginx_certs_t *out, const char **err);
+static int prefix_trusted(arena_t *a, const conf_t *c, nginx_facts_t *f,
+    const char **err);
 static int prefix_client_cert(arena_t *a, const conf_t *c, nginx_facts_t *f,
     const char **err);
 static const char *prefix_find_module(arena_t *a, const conf_t *c,
@@ -218,7 +220,8 @@ prefix_facts(arena_t *a, const conf_t *c, nginx_facts_t *f, const char **err)
         || prefix_listener_certs(a, c, "status_listen", "status_ssl_cert",
                                  "status-kong-default", &f->status, err)
            == -1
-        || prefix_client_cert(a, c, f, err) == -1)
+        || prefix_client_cert(a, c, f, err) == -1
+        || prefix_trusted(a, c, f, err) == -1)
     {
         return -1;
     }
@@ -288,6 +291,40 @@ prefix_client_cert(arena_t *a, const conf_t *c, nginx_facts_t *f,
     f->client_key = certs_file(a, c, key, "client_ssl_cert.key", err);
 
     return (f->client_cert == NULL || f->client_key == NULL) ? -1 : 0;
+}
+
+
+static int
+prefix_trusted(arena_t *a, const conf_t *c, nginx_facts_t *f,
+    const char **err)
+{
+    size_t          i;
+    const char     *text;
+    const value_t  *list;
+
+    list = conf_list(c, "lua_ssl_trusted_certificate");
+
+    if (list->len == 0) {
+        return 0;
+    }
+
+    f->trusted = arena_zalloc(a, (list->len + 1) * sizeof(char *));
+
+    for (i = 0; i < list->len; i++) {
+        text = list->u.items[i].u.string;
+
+        f->trusted[i] = strcmp(text, "system") == 0
+                        ? text
+                        : certs_file(a, c, text,
+                                     arena_printf(a, "trusted-%zu.crt",
+                                                  i + 1), err);
+
+        if (f->trusted[i] == NULL) {
+            return -1;
+        }
+    }
+
+    return 0;
 }
 
 

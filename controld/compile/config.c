@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "aside.h"
+#include "certificates.h"
 #include "compile.h"
 #include "consumers.h"
 #include "entities.h"
@@ -33,6 +34,7 @@ typedef struct {
     size_t                 n_routes;
     size_t                 n_services;
     aside_t                aside;
+    certificates_t         certificates;
     route_order_t         *order;
     size_t                 n_order;
     const char            *err;
@@ -86,8 +88,9 @@ compile_config(arena_t *a, const config_t *c, const compile_opts_t *opts,
 
     rc = compile_plugins(&cc);
 
-    if (rc == 0 && !cc.aside.on) {
-        rc = upstreams_check(a, c, &cc.err);
+    if (rc == 0) {
+        rc = certificates_compile(&cc.certificates, a, c, &cc.w, &cc.aside,
+                                  &cc.err);
     }
 
     if (rc == 0) {
@@ -266,7 +269,10 @@ compile_services(compile_t *cc)
     for (i = 0, k = 0; i < n; i++) {
         if (entity_service(cc->arena, &cc->w, t->rows[i], &s[k], &cc->err)
             != 0
-            || compile_upstream(cc, t->rows[i], &s[k]) != 0)
+            || compile_upstream(cc, t->rows[i], &s[k]) != 0
+            || certificates_service(&cc->certificates, t->rows[i], &s[k],
+                                    &cc->err)
+               != 0)
         {
             if (!aside_add(&cc->aside, "services", t->rows[i], cc->err)) {
                 return -1;
@@ -314,15 +320,6 @@ compile_upstream(compile_t *cc, const value_t *v, kong_service_t *s)
 
     s->flags |= KONG_SERVICE_UPSTREAM;
     s->endpoint = kong_upstream_key(host->u.string, host->len);
-
-    /* refused as a whole before, where nothing can be set aside */
-
-    if (!value_is_null(value_get(upstream, "client_certificate"))) {
-        cc->err = arena_printf(cc->arena, "%s has a client_certificate, "
-                               "which has no implementation in this version",
-                               entity_name(cc->arena, "upstream", upstream));
-        return -1;
-    }
 
     return 0;
 }

@@ -187,16 +187,6 @@ entity_service(arena_t *a, writer_t *w, const value_t *v, kong_service_t *s,
         return -1;
     }
 
-    if (!value_is_null(value_get(v, "client_certificate"))
-        || !value_is_null(value_get(v, "ca_certificates")))
-    {
-        *err = arena_printf(a, "%s has a client_certificate or "
-                            "ca_certificates, which have no implementation "
-                            "in this version",
-                            entity_name(a, "service", v));
-        return -1;
-    }
-
     s->name = entity_text(w, v, "name");
     s->path = entity_text(w, v, "path");
     s->host = writer_string(w, host->u.string, host->len);

@@ -77,6 +77,7 @@ compile_patch(arena_t *a, const config_t *c, const compile_opts_t *opts,
 
     writer_init(&p.w, KONG_SEGMENT_CONFIG);
     values_init(&p.values, a, &p.w, c);
+    certificates_of(&p.certificates, a, c, p.old);
 
     rc = patch_begin(&p, opts);
 

@@ -13,6 +13,7 @@
 #ifndef KONG_COMPILE_PATCH_H
 #define KONG_COMPILE_PATCH_H
 
+#include "certificates.h"
 #include "diff.h"
 #include "route_index.h"
 #include "values.h"
@@ -52,6 +53,7 @@ typedef struct {
     patch_section_t         sections[KONG_SECTION_MAX];
     bytes_t                 edits;   /* of old records */
     values_t                values;  /* that come */
+    certificates_t          certificates;   /* the old ones */
     unsigned                idle;    /* as in the state, of what comes */
     size_t                  changed; /* rows that went since all was whole */
 

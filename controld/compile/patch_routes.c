@@ -79,8 +79,8 @@ patch_services(patch_t *p)
 }
 
 
-/* names that upstreams have got or given up, as an object; NULL: one cannot
- * be served */
+/* names that upstreams have got or given up, as an object; NULL: one of them
+ * has a certificate for its services */
 static value_t *
 patch_upstream_names(patch_t *p)
 {
@@ -283,24 +283,20 @@ patch_service(patch_t *p, diff_row_t *row)
 static int
 patch_service_upstream(patch_t *p, const value_t *v, kong_service_t *s)
 {
-    const value_t  *host, *upstream;
-
-    if (s->flags & KONG_SERVICE_ADDRESS) {
-        return 0;
-    }
+    const char     *err;
+    const value_t  *host;
 
     host = value_get(v, "host");
-    upstream = config_by_key(p->config, "upstreams", host->u.string,
-                             host->len);
 
-    if (upstream == NULL) {
-        return 0;
+    if (!(s->flags & KONG_SERVICE_ADDRESS)
+        && config_by_key(p->config, "upstreams", host->u.string, host->len)
+           != NULL)
+    {
+        s->flags |= KONG_SERVICE_UPSTREAM;
+        s->endpoint = kong_upstream_key(host->u.string, host->len);
     }
 
-    s->flags |= KONG_SERVICE_UPSTREAM;
-    s->endpoint = kong_upstream_key(host->u.string, host->len);
-
-    return value_is_null(value_get(upstream, "client_certificate")) ? 0 : -1;
+    return certificates_service(&p->certificates, v, s, &err);
 }
 
 

@@ -574,27 +574,6 @@ upstreams_hash_name(const value_t *v, writer_t *w, const char *prefix,
 }
 
 
-int
-upstreams_check(arena_t *a, const config_t *c, const char **err)
-{
-    size_t           i;
-    config_table_t  *t;
-
-    t = config_table(c, "upstreams");
-
-    for (i = 0; t != NULL && i < t->n; i++) {
-        if (!value_is_null(value_get(t->rows[i], "client_certificate"))) {
-            *err = arena_printf(a, "%s has a client_certificate, which has "
-                                "no implementation in this version",
-                                entity_name(a, "upstream", t->rows[i]));
-            return -1;
-        }
-    }
-
-    return 0;
-}
-
-
 uint64_t
 compile_upstreams_sum(const config_t *c)
 {

@@ -42,7 +42,5 @@ void upstreams_write(upstream_t *u, size_t n, arena_t *a, writer_t *w,
 /* of an address under the host of its target: the same in every generation */
 uint64_t upstreams_address_id(uint64_t key, const char *host,
     const kong_address_t *address);
-/* what cannot be served: 0, or -1 with *err */
-int upstreams_check(arena_t *a, const config_t *c, const char **err);
 
 #endif

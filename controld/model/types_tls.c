@@ -14,7 +14,6 @@
 
 
 static const char *types_openssl_error(arena_t *a);
-static int types_no_password(char *buf, int size, int rw, void *data);
 
 
 const char *
@@ -170,7 +169,7 @@ types_openssl_error(arena_t *a)
 
 /* an encrypted key is an error, never a prompt on the daemon's terminal */
 
-static int
+int
 types_no_password(char *buf, int size, int rw, void *data)
 {
     (void) buf;

@@ -18,5 +18,7 @@ EVP_PKEY *types_load_private_key(arena_t *a, const value_t *v,
 EVP_PKEY *types_load_public_key(arena_t *a, const value_t *v,
     const char **err);
 BIO *types_bio(const value_t *v);
+/* for OpenSSL's readers of PEM: an encrypted text is an error */
+int types_no_password(char *buf, int size, int rw, void *data);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "../ngx_http_kong.h"
 #include "../plugins/ngx_kong_plugin.h"
+#include "../upstream/ngx_http_kong_upstream.h"
 #include "../zone/ngx_kong_targets.h"
 
 #include <sys/mman.h>
@@ -143,6 +144,11 @@ ngx_kong_generation_adopt(ngx_http_kong_main_conf_t *mcf, uint64_t epoch,
     }
 
     ngx_kong_current = gen;
+
+#if (NGX_HTTP_SSL)
+    ngx_kong_certificates_adopt(&config->seg);
+    ngx_http_kong_tls_adopt(&config->seg);
+#endif
 
     control = ngx_kong_zone_control(mcf->zone);
     control->workers[ngx_process_slot % NGX_KONG_MAX_WORKERS].epoch = epoch;

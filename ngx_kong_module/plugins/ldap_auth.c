@@ -18,7 +18,6 @@
 #define LDAP_AUTH_SETS      1024         /* a power of 2 */
 #define LDAP_AUTH_WAYS      4
 #define LDAP_AUTH_TIMEOUT   60000        /* where none is set */
-#define LDAP_AUTH_DEPTH     1            /* of certificates, as nginx has it */
 #define LDAP_AUTH_TIME_MAX  (365.0 * 86400 * 1000)
 
 typedef struct {
@@ -231,19 +230,12 @@ ldap_auth_tls(ngx_kong_instance_t *in, ldap_auth_conf_t *conf,
     ngx_pool_t *pool)
 {
 #if (NGX_HTTP_SSL)
-    ngx_http_kong_tls_settings_t  settings;
+    ngx_http_kong_tls_source_t  source;
 
     (void) in;
 
-    ngx_memzero(&settings, sizeof(settings));
-
-    if (conf->server.verify) {
-        settings.verify = 1;
-        settings.depth = LDAP_AUTH_DEPTH;
-    }
-
-    conf->server.ssl = ngx_http_kong_tls_get(&settings, pool,
-                                             ngx_cycle->log);
+    ngx_http_kong_tls_default(&source, conf->server.verify);
+    conf->server.ssl = ngx_http_kong_tls_get(&source, pool, ngx_cycle->log);
 
     return conf->server.ssl != NULL ? NGX_OK : NGX_ERROR;
 #else

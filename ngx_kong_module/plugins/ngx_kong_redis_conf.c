@@ -9,7 +9,6 @@
 #include <openssl/evp.h>
 
 
-#define NGX_KONG_REDIS_DEPTH     1       /* of certificates, nginx's default */
 #define NGX_KONG_REDIS_PORT      6379
 #define NGX_KONG_REDIS_TIMEOUT   2000
 #define NGX_KONG_REDIS_TIME_MAX  2147483646.0
@@ -110,8 +109,8 @@ ngx_kong_redis_tls(ngx_kong_instance_t *in, ngx_kong_redis_server_t *server,
     ngx_pool_t *pool)
 {
 #if (NGX_HTTP_SSL)
-    ngx_str_t                     name;
-    ngx_http_kong_tls_settings_t  settings;
+    ngx_str_t                   name;
+    ngx_http_kong_tls_source_t  source;
 
     name = ngx_kong_conf_str(in, "redis.server_name");
 
@@ -131,14 +130,8 @@ ngx_kong_redis_tls(ngx_kong_instance_t *in, ngx_kong_redis_server_t *server,
 
     server->verified = name.len ? server->sni : server->host;
 
-    ngx_memzero(&settings, sizeof(settings));
-
-    if (server->verify) {
-        settings.verify = 1;
-        settings.depth = NGX_KONG_REDIS_DEPTH;
-    }
-
-    server->ssl = ngx_http_kong_tls_get(&settings, pool, ngx_cycle->log);
+    ngx_http_kong_tls_default(&source, server->verify);
+    server->ssl = ngx_http_kong_tls_get(&source, pool, ngx_cycle->log);
 
     return server->ssl != NULL ? NGX_OK : NGX_ERROR;
 #else

@@ -7,6 +7,7 @@
  */
 
 #include "kong_balancer.h"
+#include "kong_certificate.h"
 #include "kong_index.h"
 #include "kong_plugin.h"
 
@@ -47,7 +48,11 @@ static const kong_section_def_t  kong_section_defs[] = {
     { KONG_SECTION_PLUGIN_TYPES, sizeof(kong_plugin_type_t), NULL },
     { KONG_SECTION_PLUGINS, sizeof(kong_plugin_t), NULL },
     { KONG_SECTION_CONSUMER_PLUGINS, sizeof(kong_consumer_plugin_t), NULL },
-    { KONG_SECTION_CONSUMERS, sizeof(kong_consumer_t), NULL }
+    { KONG_SECTION_CONSUMERS, sizeof(kong_consumer_t), NULL },
+    { KONG_SECTION_CERTIFICATES, sizeof(kong_certificate_t),
+      kong_certificate_verify },
+    { KONG_SECTION_SNIS, sizeof(kong_sni_t), NULL },
+    { KONG_SECTION_TRUST, sizeof(kong_trust_t), NULL }
 };
 
 #define KONG_SECTION_DEFS                                                   \
@@ -347,7 +352,7 @@ kong_segment_services(const kong_segment_t *seg)
             return KONG_SEGMENT_OFFSET;
         }
 
-        if (s->ca_certificates != 0) {
+        if (s->ca_certificates > seg->sections[KONG_SECTION_TRUST].n) {
             return KONG_SEGMENT_OFFSET;
         }
     }

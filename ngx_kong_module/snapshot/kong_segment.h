@@ -122,7 +122,8 @@ typedef struct {
     uint8_t   tls_verify_depth;      /* 0xff = null */
     uint8_t   reserved;
     uint32_t  client_certificate;    /* index of a certificate; KONG_NONE */
-    uint32_t  ca_certificates;       /* offset: u32 n, n indexes; 0 = null */
+    uint32_t  ca_certificates;       /* number of the set in TRUST + 1; 0 =
+                                        the default authorities */
     uint8_t   addr[16];              /* IPv4 in the first four bytes */
     uint64_t  endpoint;              /* key into the endpoints segment, when
                                         host is a name */
@@ -179,7 +180,7 @@ typedef enum {
     KONG_SECTION_INDEX,              /* kong_match.c: host buckets, tries */
     KONG_SECTION_ENDPOINTS,          /* kong_endpoint_t[] */
     KONG_SECTION_ADDRESSES,          /* kong_address_t[] */
-    KONG_SECTION_CERTIFICATES,
+    KONG_SECTION_CERTIFICATES,       /* kong_certificate.h */
     KONG_SECTION_SNIS,
     KONG_SECTION_VALUES,             /* kong_plugin.h, as are the following */
     KONG_SECTION_PLUGIN_TYPES,
@@ -191,6 +192,7 @@ typedef enum {
     KONG_SECTION_BALANCERS,          /* kong_balancer.h */
     KONG_SECTION_BALANCER_TABLES,
     KONG_SECTION_HEALTH,
+    KONG_SECTION_TRUST,              /* kong_certificate.h */
     KONG_SECTION_MAX = 32
 } kong_section_id_t;
 

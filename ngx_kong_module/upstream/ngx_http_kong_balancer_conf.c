@@ -34,6 +34,7 @@ ngx_http_kong_create_srv_conf(ngx_conf_t *cf)
     conf->requests = NGX_HTTP_KONG_KEEPALIVE_REQUESTS;
     conf->timeout = NGX_HTTP_KONG_KEEPALIVE_TIMEOUT;
     conf->size = NGX_CONF_UNSET_UINT;
+    conf->certificates = NGX_CONF_UNSET;
     conf->retry_share = NGX_HTTP_KONG_RETRY_SHARE;
     conf->retry_min = NGX_HTTP_KONG_RETRY_MIN;
 

@@ -34,19 +34,19 @@ typedef struct {
 } ngx_http_kong_conf_key_t;
 
 #if (NGX_HTTP_SSL)
-typedef ngx_http_kong_tls_settings_t  ngx_http_kong_conf_tls_t;
+typedef ngx_http_kong_tls_source_t  ngx_http_kong_conf_tls_t;
 #else
-typedef ngx_uint_t                    ngx_http_kong_conf_tls_t;
+typedef ngx_uint_t                  ngx_http_kong_conf_tls_t;
 #endif
 
 
 static ngx_int_t ngx_http_kong_conf_tls(ngx_http_request_t *r,
-    ngx_http_kong_ctx_t *ctx, ngx_http_kong_conf_tls_t *settings,
+    ngx_http_kong_ctx_t *ctx, ngx_http_kong_conf_tls_t *source,
     uint64_t *id);
 static ngx_http_kong_confs_t *ngx_http_kong_confs_grow(ngx_kong_map_t *map);
 static ngx_http_kong_rt_t *ngx_http_kong_conf_create(ngx_http_request_t *r,
     ngx_kong_map_t *map, ngx_http_kong_conf_key_t *key,
-    ngx_http_kong_conf_tls_t *settings);
+    ngx_http_kong_conf_tls_t *source);
 static ngx_uint_t ngx_http_kong_conf_equal(ngx_http_kong_rt_t *rt,
     ngx_http_kong_conf_key_t *key);
 
@@ -59,14 +59,14 @@ ngx_http_kong_rt_get(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx)
     ngx_http_kong_rt_t        *rt, **bucket;
     ngx_http_kong_confs_t     *confs;
     ngx_http_kong_conf_key_t   key;
-    ngx_http_kong_conf_tls_t   settings;
+    ngx_http_kong_conf_tls_t   source;
 
     map = ctx->generation->config;
     confs = map->confs;
 
     ngx_memzero(&key, sizeof(ngx_http_kong_conf_key_t));
 
-    if (ngx_http_kong_conf_tls(r, ctx, &settings, &key.tls) != NGX_OK) {
+    if (ngx_http_kong_conf_tls(r, ctx, &source, &key.tls) != NGX_OK) {
         return NULL;
     }
 
@@ -94,7 +94,7 @@ ngx_http_kong_rt_get(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx)
         }
     }
 
-    rt = ngx_http_kong_conf_create(r, map, &key, &settings);
+    rt = ngx_http_kong_conf_create(r, map, &key, &source);
     if (rt == NULL) {
         return NULL;
     }
@@ -151,7 +151,7 @@ ngx_http_kong_confs_grow(ngx_kong_map_t *map)
 
 static ngx_int_t
 ngx_http_kong_conf_tls(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx,
-    ngx_http_kong_conf_tls_t *settings, uint64_t *id)
+    ngx_http_kong_conf_tls_t *source, uint64_t *id)
 {
     if (!(ctx->service->protocol & (KONG_PROTO_HTTPS|KONG_PROTO_GRPCS))) {
         *id = 0;
@@ -160,9 +160,9 @@ ngx_http_kong_conf_tls(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx,
 
 #if (NGX_HTTP_SSL)
 
-    ngx_http_kong_tls_settings(&ctx->generation->config->seg, ctx->service,
-                               settings);
-    *id = ngx_http_kong_tls_id(settings);
+    ngx_http_kong_tls_service(r, &ctx->generation->config->seg, ctx->service,
+                              source);
+    *id = ngx_http_kong_tls_id(&source->settings);
 
     return NGX_OK;
 
@@ -178,7 +178,7 @@ ngx_http_kong_conf_tls(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx,
 
 static ngx_http_kong_rt_t *
 ngx_http_kong_conf_create(ngx_http_request_t *r, ngx_kong_map_t *map,
-    ngx_http_kong_conf_key_t *key, ngx_http_kong_conf_tls_t *settings)
+    ngx_http_kong_conf_key_t *key, ngx_http_kong_conf_tls_t *source)
 {
     ngx_http_kong_rt_t  *rt;
 
@@ -190,7 +190,7 @@ ngx_http_kong_conf_create(ngx_http_request_t *r, ngx_kong_map_t *map,
     /* first, because it is what can fail again and again */
 
     if (key->tls != 0) {
-        ssl = ngx_http_kong_tls_get(settings, map->pool, r->connection->log);
+        ssl = ngx_http_kong_tls_get(source, map->pool, r->connection->log);
         if (ssl == NULL) {
             return NULL;
         }
@@ -222,7 +222,7 @@ ngx_http_kong_conf_create(ngx_http_request_t *r, ngx_kong_map_t *map,
         rt->conf.ssl_session_reuse = 1;
         rt->conf.ssl_server_name = 1;
         rt->conf.ssl_name = NULL;
-        rt->conf.ssl_verify = settings->verify;
+        rt->conf.ssl_verify = source->settings.verify;
         rt->conf.ssl_certificate = NULL;
         rt->conf.ssl_certificate_key = NULL;
     }

@@ -8,6 +8,7 @@
 #define NGX_HTTP_KONG_UPSTREAM_H
 
 #include "ngx_http_kong.h"
+#include "tls/ngx_kong_tls.h"
 
 
 /* "[" IPv6 "]:65535" */
@@ -79,23 +80,41 @@ ngx_http_kong_rt_t *ngx_http_kong_rt_get(ngx_http_request_t *r,
 
 #if (NGX_HTTP_SSL)
 
-/* what makes one SSL_CTX differ from another */
+/* what makes one SSL_CTX differ from another; the hashes of the segment are
+ * longer */
 typedef struct {
-    uint64_t                    certificate;     /* content hash; 0: none */
-    uint64_t                    ca;              /* 0: the system's */
+    u_char                      certificate[16]; /* zeros: none of its own */
+    u_char                      ca[16];          /* zeros: the default ones */
     uint32_t                    verify;
     uint32_t                    depth;
+    uint32_t                    client;          /* the default certificate */
+    uint32_t                    reserved;
 } ngx_http_kong_tls_settings_t;
 
-void ngx_http_kong_tls_settings(const kong_segment_t *seg,
-    const kong_service_t *service, ngx_http_kong_tls_settings_t *settings);
+/* a service's settings, and where what they name is; members may be NULL */
+typedef struct {
+    ngx_http_kong_tls_settings_t   settings;
+    const kong_segment_t          *seg;
+    const kong_certificate_t      *certificate;
+    const kong_trust_t            *trust;
+} ngx_http_kong_tls_source_t;
+
+void ngx_http_kong_tls_service(ngx_http_request_t *r,
+    const kong_segment_t *seg, const kong_service_t *service,
+    ngx_http_kong_tls_source_t *source);
+/* of what is no service: the default authorities, and no certificate */
+void ngx_http_kong_tls_default(ngx_http_kong_tls_source_t *source,
+    ngx_uint_t verify);
 uint64_t ngx_http_kong_tls_id(const ngx_http_kong_tls_settings_t *settings);
 /*
  * A reference that the cleanup of `pool` gives back; NULL when a context
  * could not be made (logged).
  */
-ngx_ssl_t *ngx_http_kong_tls_get(const ngx_http_kong_tls_settings_t *settings,
+ngx_ssl_t *ngx_http_kong_tls_get(const ngx_http_kong_tls_source_t *source,
     ngx_pool_t *pool, ngx_log_t *log);
+/* contexts that nobody uses go when this generation does not have their
+ * certificates; it has to stay until the next call */
+void ngx_http_kong_tls_adopt(const kong_segment_t *seg);
 
 #endif
 
