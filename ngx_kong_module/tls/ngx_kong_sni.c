@@ -77,6 +77,7 @@ ngx_kong_sni_init(ngx_conf_t *cf)
 
 #if (nginx_version < NGX_KONG_NGINX_HELLO)
 
+
 static int
 ngx_kong_sni_hello(ngx_ssl_conn_t *ssl_conn, int *alert, void *data)
 {
@@ -144,6 +145,7 @@ ngx_kong_sni_name(ngx_ssl_conn_t *ssl_conn, ngx_str_t *name)
 
     return name->len <= len - 5 ? NGX_OK : NGX_DECLINED;
 }
+
 
 #endif
 

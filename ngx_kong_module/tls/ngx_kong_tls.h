@@ -23,6 +23,7 @@ typedef struct {
 /* of main configuration; NULL: nothing of the kind is configured */
 struct ngx_kong_tls_conf_s {
     X509_STORE              *trusted;    /* NULL: the system's */
+    ngx_uint_t               system;     /* those are to be added, too */
     ngx_uint_t               depth;      /* NGX_CONF_UNSET_UINT: the default */
     ngx_kong_pair_t          client;     /* shown to upstreams */
 };

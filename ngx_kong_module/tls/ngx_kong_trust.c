@@ -21,33 +21,47 @@ static ngx_int_t ngx_kong_trust_certs(ngx_kong_pair_t *pair, BIO *bio);
 static BIO *ngx_kong_trust_open(ngx_conf_t *cf, ngx_str_t *name);
 
 
-/* of a worker that was told no authorities */
+/* the system's alone */
 static X509_STORE  *ngx_kong_trust_system;
 
 
 X509_STORE *
 ngx_kong_trust_store(ngx_http_kong_main_conf_t *mcf, ngx_log_t *log)
 {
-    if (mcf->tls != NULL && mcf->tls->trusted != NULL) {
-        return mcf->tls->trusted;
+    X509_STORE  *store;
+
+    store = mcf->tls == NULL ? NULL : mcf->tls->trusted;
+
+    if (store != NULL && !mcf->tls->system) {
+        return store;
     }
 
-    if (ngx_kong_trust_system != NULL) {
-        return ngx_kong_trust_system;
+    if (store == NULL) {
+
+        if (ngx_kong_trust_system != NULL) {
+            return ngx_kong_trust_system;
+        }
+
+        store = X509_STORE_new();
+        if (store == NULL) {
+            return NULL;
+        }
+
+        ngx_kong_trust_system = store;
     }
 
-    ngx_kong_trust_system = X509_STORE_new();
+    /* in the worker, whose environment says where they are */
 
-    if (ngx_kong_trust_system == NULL
-        || X509_STORE_set_default_paths(ngx_kong_trust_system) != 1)
-    {
+    if (X509_STORE_set_default_paths(store) != 1) {
         ngx_ssl_error(NGX_LOG_ERR, log, 0,
                       "the system's certificates cannot be used");
-        X509_STORE_free(ngx_kong_trust_system);
-        ngx_kong_trust_system = NULL;
     }
 
-    return ngx_kong_trust_system;
+    if (mcf->tls != NULL) {
+        mcf->tls->system = 0;
+    }
+
+    return store;
 }
 
 
@@ -126,7 +140,6 @@ ngx_kong_trust_cleanup(void *data)
 char *
 ngx_kong_trust_certificates(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    int                   rc;
     ngx_str_t            *value;
     ngx_uint_t            i;
     ngx_kong_tls_conf_t  *tcf;
@@ -136,29 +149,26 @@ ngx_kong_trust_certificates(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    if (tcf->trusted == NULL) {
-        tcf->trusted = X509_STORE_new();
-        if (tcf->trusted == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
     value = cf->args->elts;
 
     for (i = 1; i < cf->args->nelts; i++) {
 
         if (ngx_strcmp(value[i].data, "system") == 0) {
-            rc = X509_STORE_set_default_paths(tcf->trusted);
-
-        } else {
-            if (ngx_conf_full_name(cf->cycle, &value[i], 1) != NGX_OK) {
-                return NGX_CONF_ERROR;
-            }
-
-            rc = X509_STORE_load_file(tcf->trusted, (char *) value[i].data);
+            tcf->system = 1;
+            continue;
         }
 
-        if (rc != 1) {
+        if (tcf->trusted == NULL) {
+            tcf->trusted = X509_STORE_new();
+            if (tcf->trusted == NULL) {
+                return NGX_CONF_ERROR;
+            }
+        }
+
+        if (ngx_conf_full_name(cf->cycle, &value[i], 1) != NGX_OK
+            || X509_STORE_load_file(tcf->trusted, (char *) value[i].data)
+               != 1)
+        {
             ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
                           "certificates of \"%V\" cannot be read", &value[i]);
             return NGX_CONF_ERROR;
@@ -313,6 +323,7 @@ ngx_kong_trust_set_depth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 #else
+
 
 char *
 ngx_kong_trust_certificates(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)

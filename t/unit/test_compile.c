@@ -300,8 +300,7 @@ test_refused(void **state)
           "parenthesis at 1" },
         { "{'services':[{'id':'" ID("1") "','name':'s','host':'a',"
           "'client_certificate':{'id':'" ID("2") "'}}]}",
-          "service 's' has a client_certificate or ca_certificates, which "
-          "have no implementation in this version" },
+          "service 's': its client_certificate is not there" },
         { "{'plugins':[{'id':'" ID("1") "','name':'no-such-plugin',"
           "'enabled':true}]}",
           "plugin 'no-such-plugin' (id " ID("1") ") has no implementation "
