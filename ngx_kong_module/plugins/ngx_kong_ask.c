@@ -265,32 +265,22 @@ ngx_kong_ask_event(ngx_event_t *ev)
 static void
 ngx_kong_ask_write_event(ngx_event_t *ev)
 {
-    ssize_t            n;
+    ngx_int_t          rc;
     ngx_kong_ask_t    *ask;
     ngx_connection_t  *c;
 
     c = ev->data;
     ask = ngx_kong_peer_of(ev)->data;
 
-    while (ask->pos < ask->last) {
-        n = c->send(c, ask->pos, ask->last - ask->pos);
+    rc = ngx_kong_peer_send(ask->peer, &ask->pos, ask->last);
 
-        if (n == NGX_AGAIN || n == 0) {
-            break;
-        }
-
-        if (n == NGX_ERROR) {
-            ngx_kong_ask_failed(ask, "the daemon closed the connection");
-            ngx_kong_ask_end(ask);
-            return;
-        }
-
-        ask->pos += n;
+    if (rc == NGX_DECLINED) {
+        ngx_kong_ask_failed(ask, "the daemon closed the connection");
+        ngx_kong_ask_end(ask);
+        return;
     }
 
-    if (ngx_handle_write_event(ev, 0) != NGX_OK
-        || ngx_handle_read_event(c->read, 0) != NGX_OK)
-    {
+    if (rc == NGX_ERROR || ngx_handle_read_event(c->read, 0) != NGX_OK) {
         ngx_kong_ask_failed(ask, "an event could not be added");
         ngx_kong_ask_end(ask);
     }
@@ -300,12 +290,10 @@ ngx_kong_ask_write_event(ngx_event_t *ev)
 static void
 ngx_kong_ask_read_event(ngx_event_t *ev)
 {
-    u_char            *p;
-    ssize_t            n;
-    ngx_kong_ask_t    *ask;
-    ngx_connection_t  *c;
+    u_char          *p;
+    ssize_t          n;
+    ngx_kong_ask_t  *ask;
 
-    c = ev->data;
     ask = ngx_kong_peer_of(ev)->data;
 
     if (ev->timedout) {
@@ -323,15 +311,11 @@ ngx_kong_ask_read_event(ngx_event_t *ev)
             return;
         }
 
-        n = c->recv(c, p, 1024);
+        n = ngx_kong_peer_recv(ask->peer, p, 1024);
         ask->in.nelts -= 1024 - (n > 0 ? n : 0);
 
         if (n == NGX_AGAIN) {
-            if (ngx_handle_read_event(ev, 0) == NGX_OK) {
-                return;
-            }
-
-            break;
+            return;
         }
 
         if (n == 0) {
@@ -343,7 +327,7 @@ ngx_kong_ask_read_event(ngx_event_t *ev)
             break;
         }
 
-        if (n == NGX_ERROR) {
+        if (n < 0) {
             break;
         }
     }

@@ -31,6 +31,7 @@ static ngx_int_t ngx_kong_ldap_read(ngx_kong_ldap_t *op);
 static ngx_int_t ngx_kong_ldap_answered(ngx_kong_ldap_t *op,
     const kong_ldap_answer_t *answer);
 static void ngx_kong_ldap_text(ngx_kong_ldap_t *op, const kong_str_t *text);
+static ngx_int_t ngx_kong_ldap_stuck(ngx_kong_ldap_t *op, ngx_int_t rc);
 static ngx_int_t ngx_kong_ldap_broken(ngx_kong_ldap_t *op);
 static ngx_int_t ngx_kong_ldap_failed(ngx_kong_ldap_t *op,
     const char *error);
@@ -246,26 +247,13 @@ ngx_kong_ldap_send(ngx_kong_ldap_t *op, size_t len, uint8_t expected)
 static ngx_int_t
 ngx_kong_ldap_write(ngx_kong_ldap_t *op)
 {
-    ssize_t            n;
-    ngx_connection_t  *c;
+    ngx_int_t  rc;
 
-    c = op->conn->connection;
     op->step = ngx_kong_ldap_write;
 
-    while (op->pos < op->last) {
-        n = c->send(c, op->pos, op->last - op->pos);
-
-        if (n == NGX_ERROR) {
-            return ngx_kong_ldap_broken(op);
-        }
-
-        if (n == NGX_AGAIN || n == 0) {
-            return ngx_handle_write_event(c->write, 0) == NGX_OK
-                   ? NGX_AGAIN
-                   : ngx_kong_ldap_failed(op, "the event could not be added");
-        }
-
-        op->pos += n;
+    rc = ngx_kong_peer_send(op->conn, &op->pos, op->last);
+    if (rc != NGX_OK) {
+        return ngx_kong_ldap_stuck(op, rc);
     }
 
     op->step = ngx_kong_ldap_read;
@@ -277,24 +265,15 @@ ngx_kong_ldap_write(ngx_kong_ldap_t *op)
 static ngx_int_t
 ngx_kong_ldap_read(ngx_kong_ldap_t *op)
 {
-    ssize_t              n;
-    ngx_connection_t    *c;
-    kong_ldap_answer_t   answer;
-
-    c = op->conn->connection;
+    ssize_t             n;
+    kong_ldap_answer_t  answer;
 
     while (op->in_len < KONG_LDAP_ANSWER_MAX) {
-        n = c->recv(c, op->in + op->in_len,
-                    KONG_LDAP_ANSWER_MAX - op->in_len);
+        n = ngx_kong_peer_recv(op->conn, op->in + op->in_len,
+                               KONG_LDAP_ANSWER_MAX - op->in_len);
 
-        if (n == NGX_AGAIN) {
-            return ngx_handle_read_event(c->read, 0) == NGX_OK
-                   ? NGX_AGAIN
-                   : ngx_kong_ldap_failed(op, "the event could not be added");
-        }
-
-        if (n == NGX_ERROR || n == 0) {
-            return ngx_kong_ldap_broken(op);
+        if (n <= 0) {
+            return ngx_kong_ldap_stuck(op, n);
         }
 
         op->in_len += n;
@@ -360,6 +339,24 @@ ngx_kong_ldap_text(ngx_kong_ldap_t *op, const kong_str_t *text)
     for (i = 0; i < op->text_len; i++) {
         c = (u_char) text->data[i];
         op->text[i] = (c < 0x20 || c > 0x7e || c == '"') ? '?' : c;
+    }
+}
+
+
+/* `rc` of ngx_kong_peer_send() or ngx_kong_peer_recv() */
+static ngx_int_t
+ngx_kong_ldap_stuck(ngx_kong_ldap_t *op, ngx_int_t rc)
+{
+    switch (rc) {
+
+    case NGX_AGAIN:
+        return NGX_AGAIN;
+
+    case NGX_ERROR:
+        return ngx_kong_ldap_failed(op, "the event could not be added");
+
+    default:
+        return ngx_kong_ldap_broken(op);
     }
 }
 

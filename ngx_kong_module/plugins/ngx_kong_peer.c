@@ -287,6 +287,58 @@ ngx_kong_peer_is(ngx_connection_t *c, const ngx_str_t *name)
 #endif
 
 
+ngx_int_t
+ngx_kong_peer_send(ngx_kong_peer_t *peer, u_char **pos, u_char *last)
+{
+    ssize_t            n;
+    ngx_connection_t  *c;
+
+    c = peer->connection;
+
+    while (*pos < last) {
+        n = c->send(c, *pos, last - *pos);
+
+        if (n == NGX_ERROR) {
+            return NGX_DECLINED;
+        }
+
+        if (n == NGX_AGAIN || n == 0) {
+            break;
+        }
+
+        *pos += n;
+    }
+
+    if (ngx_handle_write_event(c->write, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return *pos < last ? NGX_AGAIN : NGX_OK;
+}
+
+
+ssize_t
+ngx_kong_peer_recv(ngx_kong_peer_t *peer, u_char *buf, size_t size)
+{
+    ssize_t            n;
+    ngx_connection_t  *c;
+
+    c = peer->connection;
+
+    n = c->recv(c, buf, size);
+
+    if (n == NGX_ERROR) {
+        return NGX_DECLINED;
+    }
+
+    if (n == NGX_AGAIN && ngx_handle_read_event(c->read, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return n;
+}
+
+
 ngx_kong_peer_t *
 ngx_kong_peer_get(ngx_kong_peers_t *peers, const u_char *key,
     ngx_event_handler_pt handler, void *data)

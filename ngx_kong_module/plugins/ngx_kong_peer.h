@@ -64,6 +64,14 @@ const char *ngx_kong_peer_verify(ngx_kong_peer_t *peer,
     const ngx_str_t *name);
 #endif
 
+/* what is between *pos and `last`.  NGX_OK: all is sent; NGX_AGAIN: call again
+ * in the handler; NGX_DECLINED: the connection is broken; NGX_ERROR */
+ngx_int_t ngx_kong_peer_send(ngx_kong_peer_t *peer, u_char **pos,
+    u_char *last);
+/* how many bytes came; 0: the server has closed the connection; otherwise as
+ * ngx_kong_peer_send() */
+ssize_t ngx_kong_peer_recv(ngx_kong_peer_t *peer, u_char *buf, size_t size);
+
 /* an idle one of this key, or NULL */
 ngx_kong_peer_t *ngx_kong_peer_get(ngx_kong_peers_t *peers,
     const u_char *key, ngx_event_handler_pt handler, void *data);

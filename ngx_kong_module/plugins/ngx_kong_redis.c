@@ -29,6 +29,7 @@ static ngx_int_t ngx_kong_redis_value(ngx_kong_redis_t *op,
     const kong_resp_t *value);
 static ngx_int_t ngx_kong_redis_refused(ngx_kong_redis_t *op,
     const kong_resp_t *value);
+static ngx_int_t ngx_kong_redis_stuck(ngx_kong_redis_t *op, ngx_int_t rc);
 static ngx_int_t ngx_kong_redis_broken(ngx_kong_redis_t *op);
 
 
@@ -249,26 +250,13 @@ ngx_kong_redis_send(ngx_kong_redis_t *op, u_char *pos, u_char *last)
 static ngx_int_t
 ngx_kong_redis_write(ngx_kong_redis_t *op)
 {
-    ssize_t            n;
-    ngx_connection_t  *c;
+    ngx_int_t  rc;
 
-    c = op->conn->connection;
     op->step = ngx_kong_redis_write;
 
-    while (op->pos < op->last) {
-        n = c->send(c, op->pos, op->last - op->pos);
-
-        if (n == NGX_ERROR) {
-            return ngx_kong_redis_broken(op);
-        }
-
-        if (n == NGX_AGAIN || n == 0) {
-            return ngx_handle_write_event(c->write, 0) == NGX_OK
-                   ? NGX_AGAIN
-                   : ngx_kong_redis_failed(op, "the event could not be added");
-        }
-
-        op->pos += n;
+    rc = ngx_kong_peer_send(op->conn, &op->pos, op->last);
+    if (rc != NGX_OK) {
+        return ngx_kong_redis_stuck(op, rc);
     }
 
     op->step = ngx_kong_redis_read;
@@ -280,24 +268,15 @@ ngx_kong_redis_write(ngx_kong_redis_t *op)
 static ngx_int_t
 ngx_kong_redis_read(ngx_kong_redis_t *op)
 {
-    ssize_t            n;
-    ngx_int_t          rc;
-    ngx_connection_t  *c;
-
-    c = op->conn->connection;
+    ssize_t    n;
+    ngx_int_t  rc;
 
     for ( ;; ) {
-        n = c->recv(c, op->in + op->in_len, NGX_KONG_REDIS_BUFFER
-                                            - op->in_len);
+        n = ngx_kong_peer_recv(op->conn, op->in + op->in_len,
+                               NGX_KONG_REDIS_BUFFER - op->in_len);
 
-        if (n == NGX_AGAIN) {
-            return ngx_handle_read_event(c->read, 0) == NGX_OK
-                   ? NGX_AGAIN
-                   : ngx_kong_redis_failed(op, "the event could not be added");
-        }
-
-        if (n == NGX_ERROR || n == 0) {
-            return ngx_kong_redis_broken(op);
+        if (n <= 0) {
+            return ngx_kong_redis_stuck(op, n);
         }
 
         /* what answers cannot come twice */
@@ -417,6 +396,24 @@ ngx_kong_redis_refused(ngx_kong_redis_t *op, const kong_resp_t *value)
     }
 
     return ngx_kong_redis_failed(op, "it refuses");
+}
+
+
+/* `rc` of ngx_kong_peer_send() or ngx_kong_peer_recv() */
+static ngx_int_t
+ngx_kong_redis_stuck(ngx_kong_redis_t *op, ngx_int_t rc)
+{
+    switch (rc) {
+
+    case NGX_AGAIN:
+        return NGX_AGAIN;
+
+    case NGX_ERROR:
+        return ngx_kong_redis_failed(op, "the event could not be added");
+
+    default:
+        return ngx_kong_redis_broken(op);
+    }
 }
 
 
