@@ -22,14 +22,11 @@
 
 typedef struct {
     ngx_kong_ldap_server_t  server;
-    kong_address_t          address;     /* of a host that is one */
-    uint64_t                endpoint;    /* key of a host that is a name */
     kong_str_t              attribute;
     kong_str_t              base;
     kong_str_t              scheme;      /* lower case */
     ngx_str_t               challenge;
     ngx_msec_t              ttl;         /* 0: nothing is remembered */
-    ngx_uint_t              turn;        /* of the name's addresses */
     u_char                  digest[LDAP_AUTH_DIGEST];
     unsigned                hide:1;
 } ldap_auth_conf_t;
@@ -54,8 +51,6 @@ typedef struct {
 static void *ldap_auth_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool);
 static ngx_int_t ldap_auth_server(ngx_kong_instance_t *in,
     ldap_auth_conf_t *conf, ngx_pool_t *pool);
-static ngx_int_t ldap_auth_host(ldap_auth_conf_t *conf, ngx_pool_t *pool,
-    ngx_str_t host);
 static ngx_int_t ldap_auth_tls(ngx_kong_instance_t *in,
     ldap_auth_conf_t *conf, ngx_pool_t *pool);
 static ngx_int_t ldap_auth_scheme(ngx_kong_instance_t *in,
@@ -72,8 +67,6 @@ static ngx_int_t ldap_auth_ask(ngx_http_request_t *r,
 static ngx_int_t ldap_auth_bind(ngx_http_request_t *r,
     ldap_auth_state_t *state, ldap_auth_conf_t *conf, kong_str_t user,
     kong_str_t password);
-static ngx_int_t ldap_auth_addresses(ngx_http_request_t *r,
-    ngx_kong_ldap_t *op, ldap_auth_conf_t *conf);
 static ngx_int_t ldap_auth_suspend(ngx_http_request_t *r,
     ldap_auth_state_t *state);
 static void ldap_auth_done(void *data, ngx_int_t rc);
@@ -167,7 +160,8 @@ ldap_auth_server(ngx_kong_instance_t *in, ldap_auth_conf_t *conf,
         server->timeout = LDAP_AUTH_TIMEOUT;
     }
 
-    if (ldap_auth_host(conf, pool, ngx_kong_conf_str(in, "ldap_host"))
+    if (ngx_kong_peer_host(&server->host, pool,
+                           ngx_kong_conf_str(in, "ldap_host"))
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -175,53 +169,6 @@ ldap_auth_server(ngx_kong_instance_t *in, ldap_auth_conf_t *conf,
 
     return server->start_tls || ngx_kong_conf_flag(in, "ldaps")
            ? ldap_auth_tls(in, conf, pool) : NGX_OK;
-}
-
-
-static ngx_int_t
-ldap_auth_host(ldap_auth_conf_t *conf, ngx_pool_t *pool, ngx_str_t host)
-{
-    ngx_str_t  *name;
-    ngx_addr_t  addr;
-
-    if (host.len > 2 && host.data[0] == '['
-        && host.data[host.len - 1] == ']')
-    {
-        host.data++;
-        host.len -= 2;
-    }
-
-    name = &conf->server.host;
-
-    name->data = ngx_pnalloc(pool, host.len + 1);
-    if (name->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    name->len = host.len;
-    ngx_strlow(name->data, host.data, host.len);
-    name->data[host.len] = '\0';
-
-    if (ngx_parse_addr(pool, &addr, name->data, name->len) != NGX_OK) {
-        conf->endpoint = kong_endpoint_key((char *) name->data, name->len);
-        return NGX_OK;
-    }
-
-    conf->server.is_address = 1;
-
-#if (NGX_HAVE_INET6)
-    if (addr.sockaddr->sa_family == AF_INET6) {
-        conf->address.ipv6 = 1;
-        ngx_memcpy(conf->address.addr,
-                   &((struct sockaddr_in6 *) addr.sockaddr)->sin6_addr, 16);
-        return NGX_OK;
-    }
-#endif
-
-    ngx_memcpy(conf->address.addr,
-               &((struct sockaddr_in *) addr.sockaddr)->sin_addr, 4);
-
-    return NGX_OK;
 }
 
 
@@ -304,7 +251,7 @@ ldap_auth_digests(ldap_auth_conf_t *conf, ngx_pool_t *pool)
 
     server = &conf->server;
 
-    text = ngx_pnalloc(pool, server->host.len + conf->attribute.len
+    text = ngx_pnalloc(pool, server->host.name.len + conf->attribute.len
                              + conf->base.len + 8 * (NGX_INT_T_LEN + 1));
     if (text == NULL) {
         return NGX_ERROR;
@@ -317,7 +264,7 @@ ldap_auth_digests(ldap_auth_conf_t *conf, ngx_pool_t *pool)
           | server->verify << 2;
 #endif
 
-    p = ngx_sprintf(text, "%V:%ui:%ui", &server->host,
+    p = ngx_sprintf(text, "%V:%ui:%ui", &server->host.name,
                     (ngx_uint_t) server->port, tls);
 
     if (EVP_Digest(text, p - text, server->key, NULL, EVP_sha256(), NULL)
@@ -491,9 +438,10 @@ static ngx_int_t
 ldap_auth_bind(ngx_http_request_t *r, ldap_auth_state_t *state,
     ldap_auth_conf_t *conf, kong_str_t user, kong_str_t password)
 {
-    char             *dn;
-    ngx_int_t         rc;
-    ngx_kong_ldap_t  *op;
+    char                 *dn;
+    ngx_int_t             rc;
+    ngx_kong_ldap_t      *op;
+    ngx_http_kong_ctx_t  *ctx;
 
     op = &state->op;
     ngx_memzero(op, sizeof(ngx_kong_ldap_t));
@@ -512,11 +460,8 @@ ldap_auth_bind(ngx_http_request_t *r, ldap_auth_state_t *state,
     op->done = ldap_auth_done;
     op->data = state;
 
-    rc = ldap_auth_addresses(r, op, conf);
-
-    if (rc == NGX_OK) {
-        rc = ngx_kong_ldap_start(op);
-    }
+    ctx = ngx_http_get_module_ctx(r, ngx_http_kong_module);
+    rc = ngx_kong_ldap_start(op, ctx->generation->endpoints);
 
     if (rc != NGX_AGAIN) {
         state->answered = 1;
@@ -525,39 +470,6 @@ ldap_auth_bind(ngx_http_request_t *r, ldap_auth_state_t *state,
     }
 
     return ldap_auth_suspend(r, state);
-}
-
-
-/* names are resolved by the daemon, with those of services */
-static ngx_int_t
-ldap_auth_addresses(ngx_http_request_t *r, ngx_kong_ldap_t *op,
-    ldap_auth_conf_t *conf)
-{
-    ngx_kong_map_t         *map;
-    ngx_http_kong_ctx_t    *ctx;
-    const kong_endpoint_t  *endpoint;
-
-    if (conf->server.is_address) {
-        op->addresses = &conf->address;
-        op->n = 1;
-        return NGX_OK;
-    }
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_kong_module);
-    map = ctx->generation->endpoints;
-
-    endpoint = map ? kong_segment_endpoint(&map->seg, conf->endpoint) : NULL;
-
-    if (endpoint == NULL || endpoint->n == 0) {
-        op->error = "its name could not be resolved";
-        return NGX_ERROR;
-    }
-
-    op->addresses = map->seg.addresses + endpoint->first;
-    op->n = endpoint->n;
-    op->first = conf->turn++ % endpoint->n;
-
-    return NGX_OK;
 }
 
 
@@ -643,7 +555,7 @@ ldap_auth_report(ngx_http_request_t *r, ngx_kong_ldap_t *op, ngx_int_t rc)
     if (rc == NGX_ERROR) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, op->err,
                       "ldap server \"%V:%ui\" does not answer: %s%s%V",
-                      &server->host, (ngx_uint_t) server->port,
+                      &server->host.name, (ngx_uint_t) server->port,
                       op->error ? op->error : "out of memory",
                       text.len ? ": " : "", &text);
         return;
@@ -655,7 +567,7 @@ ldap_auth_report(ngx_http_request_t *r, ngx_kong_ldap_t *op, ngx_int_t rc)
 
     ngx_log_error(level, r->connection->log, 0,
                   "ldap server \"%V:%ui\" refuses a bind: result %uD%s%V",
-                  &server->host, (ngx_uint_t) server->port, op->code,
+                  &server->host.name, (ngx_uint_t) server->port, op->code,
                   text.len ? ": " : "", &text);
 }
 

@@ -7,8 +7,6 @@
 #include "ngx_kong_ldap.h"
 
 
-/* addresses of a name that one bind tries */
-#define NGX_KONG_LDAP_TRIES  3
 /* messages on one connection */
 #define NGX_KONG_LDAP_IDS    0x7ffffff0
 
@@ -30,7 +28,6 @@ static ngx_int_t ngx_kong_ldap_write(ngx_kong_ldap_t *op);
 static ngx_int_t ngx_kong_ldap_read(ngx_kong_ldap_t *op);
 static ngx_int_t ngx_kong_ldap_answered(ngx_kong_ldap_t *op,
     const kong_ldap_answer_t *answer);
-static void ngx_kong_ldap_text(ngx_kong_ldap_t *op, const kong_str_t *text);
 static ngx_int_t ngx_kong_ldap_stuck(ngx_kong_ldap_t *op, ngx_int_t rc);
 static ngx_int_t ngx_kong_ldap_broken(ngx_kong_ldap_t *op);
 static ngx_int_t ngx_kong_ldap_failed(ngx_kong_ldap_t *op,
@@ -46,9 +43,16 @@ static ngx_kong_peers_t  ngx_kong_ldap_idle =
 
 
 ngx_int_t
-ngx_kong_ldap_start(ngx_kong_ldap_t *op)
+ngx_kong_ldap_start(ngx_kong_ldap_t *op, ngx_kong_map_t *endpoints)
 {
     size_t  size;
+
+    op->n_addresses = ngx_kong_peer_addresses(&op->server->host, endpoints,
+                                              op->addresses);
+
+    if (op->n_addresses == 0) {
+        return ngx_kong_ldap_failed(op, "its name could not be resolved");
+    }
 
     size = op->dn.len + op->password.len + KONG_LDAP_OVERHEAD;
 
@@ -56,8 +60,7 @@ ngx_kong_ldap_start(ngx_kong_ldap_t *op)
     op->in = ngx_pnalloc(op->pool, KONG_LDAP_ANSWER_MAX);
 
     if (op->out == NULL || op->in == NULL) {
-        op->error = "out of memory";
-        return NGX_ERROR;
+        return ngx_kong_ldap_failed(op, "out of memory");
     }
 
     op->conn = ngx_kong_peer_get(&ngx_kong_ldap_idle, op->server->key,
@@ -85,22 +88,20 @@ ngx_kong_ldap_cancel(ngx_kong_ldap_t *op)
 static ngx_int_t
 ngx_kong_ldap_connect(ngx_kong_ldap_t *op)
 {
-    ngx_int_t             rc;
-    const kong_address_t  *address;
+    ngx_int_t  rc;
 
     op->reused = 0;
 
-    while (op->tried < op->n && op->tried < NGX_KONG_LDAP_TRIES) {
-        address = &op->addresses[(op->first + op->tried++) % op->n];
+    while (op->tried < op->n_addresses) {
+        rc = ngx_kong_ldap_connect_to(op, &op->addresses[op->tried++]);
 
-        rc = ngx_kong_ldap_connect_to(op, address);
         if (rc != NGX_DECLINED) {
             return rc;
         }
     }
 
     return ngx_kong_ldap_failed(op, op->error ? op->error
-                                              : "its name has no address");
+                                              : "it cannot be reached");
 }
 
 
@@ -170,9 +171,9 @@ ngx_kong_ldap_secure(ngx_kong_ldap_t *op)
     ngx_str_t  sni;
 
     if (op->server->ssl != NULL) {
-        sni = op->server->host;
+        sni = op->server->host.name;
 
-        if (op->server->is_address) {
+        if (op->server->host.is_address) {
             sni.len = 0;
         }
 
@@ -203,7 +204,7 @@ ngx_kong_ldap_verify(ngx_kong_ldap_t *op)
     const char  *error;
 
     error = ngx_kong_peer_verify(op->conn, op->server->verify
-                                           ? &op->server->host : NULL);
+                                           ? &op->server->host.name : NULL);
 
     return error ? ngx_kong_ldap_failed(op, error) : ngx_kong_ldap_bind(op);
 }
@@ -296,18 +297,22 @@ ngx_kong_ldap_read(ngx_kong_ldap_t *op)
 static ngx_int_t
 ngx_kong_ldap_answered(ngx_kong_ldap_t *op, const kong_ldap_answer_t *answer)
 {
-    if (answer->id == 0) {
-        /* the notice that it is going to close */
-        ngx_kong_ldap_text(op, &answer->text);
-        return ngx_kong_ldap_broken(op);
-    }
-
-    if (answer->id != op->conn->id || answer->op != op->expected) {
+    if (answer->id != 0
+        && (answer->id != op->conn->id || answer->op != op->expected))
+    {
         return ngx_kong_ldap_failed(op, "its answer is to something else");
     }
 
+    op->text_len = ngx_kong_peer_text(&answer->text, op->text,
+                                      sizeof(op->text));
+
+    /* the notice that it is going to close */
+
+    if (answer->id == 0) {
+        return ngx_kong_ldap_broken(op);
+    }
+
     op->code = answer->code;
-    ngx_kong_ldap_text(op, &answer->text);
 
     if (op->expected == KONG_LDAP_BIND_RESPONSE) {
         return answer->code == KONG_LDAP_SUCCESS ? NGX_OK : NGX_DECLINED;
@@ -324,22 +329,6 @@ ngx_kong_ldap_answered(ngx_kong_ldap_t *op, const kong_ldap_answer_t *answer)
     }
 
     return ngx_kong_ldap_secure(op);
-}
-
-
-/* foreign bytes on their way to the log */
-static void
-ngx_kong_ldap_text(ngx_kong_ldap_t *op, const kong_str_t *text)
-{
-    size_t  i;
-    u_char  c;
-
-    op->text_len = ngx_min(text->len, sizeof(op->text));
-
-    for (i = 0; i < op->text_len; i++) {
-        c = (u_char) text->data[i];
-        op->text[i] = (c < 0x20 || c > 0x7e || c == '"') ? '?' : c;
-    }
 }
 
 

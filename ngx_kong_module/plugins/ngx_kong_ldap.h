@@ -16,7 +16,7 @@ typedef struct ngx_kong_ldap_s  ngx_kong_ldap_t;
 typedef void (*ngx_kong_ldap_done_pt)(void *data, ngx_int_t rc);
 
 typedef struct {
-    ngx_str_t                host;       /* NUL-ended: SNI, certificate */
+    ngx_kong_peer_host_t     host;
     in_port_t                port;       /* where the address has none */
     ngx_msec_t               timeout;    /* of each step */
     ngx_msec_t               keepalive;  /* 0: idle without end */
@@ -25,7 +25,6 @@ typedef struct {
 #if (NGX_HTTP_SSL)
     ngx_ssl_t               *ssl;        /* NULL: plain */
 #endif
-    unsigned                 is_address:1;
     unsigned                 start_tls:1;
     unsigned                 verify:1;
 } ngx_kong_ldap_server_t;
@@ -33,10 +32,7 @@ typedef struct {
 /* one bind; the caller's memory, zeroed, and it fills the first part.  All of
  * it lives until the end or ngx_kong_ldap_cancel() */
 struct ngx_kong_ldap_s {
-    const ngx_kong_ldap_server_t  *server;
-    const kong_address_t          *addresses;
-    ngx_uint_t                     n;
-    ngx_uint_t                     first;    /* index to begin with */
+    ngx_kong_ldap_server_t        *server;
     kong_str_t                     dn;
     kong_str_t                     password; /* never empty: that would be an
                                                 anonymous bind, which succeeds
@@ -53,6 +49,8 @@ struct ngx_kong_ldap_s {
     size_t                         text_len;
 
     /* the client's own */
+    kong_address_t                 addresses[NGX_KONG_PEER_TRIES];
+    ngx_uint_t                     n_addresses;
     ngx_kong_peer_t               *conn;
     ngx_int_t                    (*step)(ngx_kong_ldap_t *op);
     ngx_uint_t                     tried;
@@ -73,7 +71,7 @@ struct ngx_kong_ldap_s {
  * not; NGX_ERROR: there is no answer.  NGX_AGAIN: done() will be called, once
  * and never from within.
  */
-ngx_int_t ngx_kong_ldap_start(ngx_kong_ldap_t *op);
+ngx_int_t ngx_kong_ldap_start(ngx_kong_ldap_t *op, ngx_kong_map_t *endpoints);
 /* done() is not called any more */
 void ngx_kong_ldap_cancel(ngx_kong_ldap_t *op);
 

@@ -24,6 +24,86 @@ static void ngx_kong_peer_leave(ngx_kong_peer_t *peer);
 
 
 ngx_int_t
+ngx_kong_peer_host(ngx_kong_peer_host_t *host, ngx_pool_t *pool,
+    ngx_str_t text)
+{
+    ngx_str_t   *name;
+    ngx_addr_t   addr;
+
+    if (text.len > 2 && text.data[0] == '['
+        && text.data[text.len - 1] == ']')
+    {
+        text.data++;
+        text.len -= 2;
+    }
+
+    name = &host->name;
+
+    name->data = ngx_pnalloc(pool, text.len + 1);
+    if (name->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    name->len = text.len;
+    ngx_strlow(name->data, text.data, text.len);
+    name->data[text.len] = '\0';
+
+    if (ngx_parse_addr(pool, &addr, name->data, name->len) != NGX_OK) {
+        host->endpoint = kong_endpoint_key((char *) name->data, name->len);
+        return NGX_OK;
+    }
+
+    host->is_address = 1;
+
+#if (NGX_HAVE_INET6)
+    if (addr.sockaddr->sa_family == AF_INET6) {
+        host->address.ipv6 = 1;
+        ngx_memcpy(host->address.addr,
+                   &((struct sockaddr_in6 *) addr.sockaddr)->sin6_addr, 16);
+        return NGX_OK;
+    }
+#endif
+
+    ngx_memcpy(host->address.addr,
+               &((struct sockaddr_in *) addr.sockaddr)->sin_addr, 4);
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_kong_peer_addresses(ngx_kong_peer_host_t *host, ngx_kong_map_t *endpoints,
+    kong_address_t *addresses)
+{
+    ngx_uint_t              i, n, first;
+    const kong_endpoint_t  *endpoint;
+
+    if (host->is_address) {
+        addresses[0] = host->address;
+        return 1;
+    }
+
+    endpoint = endpoints ? kong_segment_endpoint(&endpoints->seg,
+                                                 host->endpoint)
+                         : NULL;
+
+    if (endpoint == NULL || endpoint->n == 0) {
+        return 0;
+    }
+
+    n = ngx_min(endpoint->n, NGX_KONG_PEER_TRIES);
+    first = host->turn++;
+
+    for (i = 0; i < n; i++) {
+        addresses[i] = endpoints->seg.addresses[endpoint->first
+                                                + (first + i) % endpoint->n];
+    }
+
+    return n;
+}
+
+
+ngx_int_t
 ngx_kong_peer_connect(ngx_kong_peer_t **peer, const kong_address_t *address,
     in_port_t port, ngx_event_handler_pt handler, void *data)
 {
@@ -491,4 +571,21 @@ ngx_kong_peer_close(ngx_kong_peer_t *peer)
 
     ngx_close_connection(c);
     ngx_destroy_pool(pool);
+}
+
+
+size_t
+ngx_kong_peer_text(const kong_str_t *text, u_char *out, size_t size)
+{
+    size_t  i, len;
+    u_char  c;
+
+    len = ngx_min(text->len, size);
+
+    for (i = 0; i < len; i++) {
+        c = (u_char) text->data[i];
+        out[i] = (c < 0x20 || c > 0x7e || c == '"') ? '?' : c;
+    }
+
+    return len;
 }

@@ -35,6 +35,28 @@ struct ngx_kong_peer_s {
     u_char                  key[32];     /* of what it may be shared by */
 };
 
+/* where a server is, as a plugin's configuration names it: an address, or a
+ * name that the daemon resolves, with those of services */
+typedef struct {
+    ngx_str_t               name;        /* lower case, no brackets,
+                                            NUL-ended */
+    kong_address_t          address;     /* of a name that is one */
+    uint64_t                endpoint;    /* key of one that is not */
+    ngx_uint_t              turn;        /* of its addresses */
+    unsigned                is_address:1;
+} ngx_kong_peer_host_t;
+
+/* addresses of a name that are tried */
+#define NGX_KONG_PEER_TRIES  3
+
+
+/* for prepare(): *host is zeroed */
+ngx_int_t ngx_kong_peer_host(ngx_kong_peer_host_t *host, ngx_pool_t *pool,
+    ngx_str_t text);
+/* up to NGX_KONG_PEER_TRIES of them, each first in its turn; 0: the name is
+ * not resolved.  `endpoints` may be NULL */
+ngx_uint_t ngx_kong_peer_addresses(ngx_kong_peer_host_t *host,
+    ngx_kong_map_t *endpoints, kong_address_t *addresses);
 
 /*
  * NGX_OK: connected; NGX_AGAIN: the handler will be called; NGX_DECLINED: it
@@ -79,6 +101,9 @@ ngx_kong_peer_t *ngx_kong_peer_get(ngx_kong_peers_t *peers,
 void ngx_kong_peer_put(ngx_kong_peers_t *peers, ngx_kong_peer_t *peer,
     ngx_msec_t keepalive);
 void ngx_kong_peer_close(ngx_kong_peer_t *peer);
+
+/* foreign bytes on their way to the log: how many of them are in `out` */
+size_t ngx_kong_peer_text(const kong_str_t *text, u_char *out, size_t size);
 
 /* in a handler */
 #define ngx_kong_peer_of(ev)                                                  \

@@ -15,8 +15,6 @@
 #define NGX_KONG_REDIS_KEEPALIVE  10000
 
 
-static void ngx_kong_redis_addresses(ngx_kong_redis_t *op,
-    ngx_kong_map_t *endpoints);
 static ngx_int_t ngx_kong_redis_settle(ngx_kong_redis_t *op, ngx_int_t rc);
 static ngx_int_t ngx_kong_redis_greet(ngx_kong_redis_t *op);
 static ngx_int_t ngx_kong_redis_command(ngx_kong_redis_t *op);
@@ -45,7 +43,12 @@ ngx_kong_redis_start(ngx_kong_redis_t *op, ngx_kong_map_t *endpoints)
         return ngx_kong_redis_failed(op, "out of memory");
     }
 
-    ngx_kong_redis_addresses(op, endpoints);
+    op->n_addresses = ngx_kong_peer_addresses(&op->server->host, endpoints,
+                                              op->addresses);
+
+    if (op->n_addresses == 0) {
+        op->error = "its name could not be resolved";
+    }
 
     op->conn = ngx_kong_peer_get(&ngx_kong_redis_idle, op->server->key,
                                  ngx_kong_redis_event, op);
@@ -65,41 +68,6 @@ ngx_kong_redis_cancel(ngx_kong_redis_t *op)
     if (op->conn != NULL) {
         ngx_kong_peer_close(op->conn);
         op->conn = NULL;
-    }
-}
-
-
-/* names are resolved by the daemon, with those of services */
-static void
-ngx_kong_redis_addresses(ngx_kong_redis_t *op, ngx_kong_map_t *endpoints)
-{
-    ngx_uint_t                i, first;
-    const kong_endpoint_t    *endpoint;
-    ngx_kong_redis_server_t  *server;
-
-    server = op->server;
-
-    if (server->is_address) {
-        op->addresses[0] = server->address;
-        op->n_addresses = 1;
-        return;
-    }
-
-    endpoint = endpoints ? kong_segment_endpoint(&endpoints->seg,
-                                                 server->endpoint)
-                         : NULL;
-
-    if (endpoint == NULL || endpoint->n == 0) {
-        op->error = "its name could not be resolved";
-        return;
-    }
-
-    op->n_addresses = ngx_min(endpoint->n, NGX_KONG_REDIS_TRIES);
-    first = server->turn++;
-
-    for (i = 0; i < op->n_addresses; i++) {
-        op->addresses[i] = endpoints->seg.addresses[endpoint->first
-                                           + (first + i) % endpoint->n];
     }
 }
 
@@ -379,21 +347,13 @@ ngx_kong_redis_value(ngx_kong_redis_t *op, const kong_resp_t *value)
 }
 
 
-/* foreign bytes on their way to the log.  The connection goes: what leads to
- * it may have another end by now */
+/* the connection goes: what leads to it may have another end by now */
 static ngx_int_t
 ngx_kong_redis_refused(ngx_kong_redis_t *op, const kong_resp_t *value)
 {
-    size_t  i;
-    u_char  c;
-
     op->clean = 0;
-    op->text_len = ngx_min(value->text.len, sizeof(op->text));
-
-    for (i = 0; i < op->text_len; i++) {
-        c = (u_char) value->text.data[i];
-        op->text[i] = (c < 0x20 || c > 0x7e || c == '"') ? '?' : c;
-    }
+    op->text_len = ngx_kong_peer_text(&value->text, op->text,
+                                      sizeof(op->text));
 
     return ngx_kong_redis_failed(op, "it refuses");
 }
@@ -461,7 +421,7 @@ ngx_kong_redis_report(ngx_kong_redis_t *op, ngx_log_t *log)
 
     ngx_log_error(NGX_LOG_ERR, log, op->err,
                   "redis \"%V:%ui\" does not count: %s%s%V",
-                  &server->host, (ngx_uint_t) server->port,
+                  &server->host.name, (ngx_uint_t) server->port,
                   op->error ? op->error : "out of memory",
                   text.len ? ": " : "", &text);
 }

@@ -12,9 +12,6 @@
 #include "kong_resp.h"
 
 
-/* addresses of a name that one command tries */
-#define NGX_KONG_REDIS_TRIES  3
-
 typedef struct ngx_kong_redis_s  ngx_kong_redis_t;
 
 /* `rc` as ngx_kong_redis_start() returns it */
@@ -22,7 +19,7 @@ typedef void (*ngx_kong_redis_done_pt)(void *data, ngx_int_t rc);
 
 /* config.redis of a plugin; lives as long as its map */
 typedef struct {
-    ngx_str_t                host;       /* lower case, NUL-ended */
+    ngx_kong_peer_host_t     host;
     ngx_str_t                sni;        /* NUL-ended; empty: none is sent */
     ngx_str_t                verified;   /* the name that is in the
                                             certificate */
@@ -31,16 +28,12 @@ typedef struct {
     ngx_int_t                database;
     in_port_t                port;       /* where the address has none */
     ngx_msec_t               timeout;    /* of each step */
-    kong_address_t           address;    /* of a host that is one */
-    uint64_t                 endpoint;   /* key of a host that is a name */
-    ngx_uint_t               turn;       /* of the name's addresses */
     time_t                   reported;   /* when the log was told */
     u_char                   key[32];    /* servers of the same key share
                                             connections */
 #if (NGX_HTTP_SSL)
     ngx_ssl_t               *ssl;        /* NULL: plain */
 #endif
-    unsigned                 is_address:1;
     unsigned                 verify:1;
 } ngx_kong_redis_server_t;
 
@@ -62,7 +55,7 @@ struct ngx_kong_redis_s {
     size_t                     text_len;
 
     /* the client's own */
-    kong_address_t             addresses[NGX_KONG_REDIS_TRIES];
+    kong_address_t             addresses[NGX_KONG_PEER_TRIES];
     ngx_uint_t                 n_addresses;
     ngx_kong_peer_t           *conn;
     ngx_int_t                (*step)(ngx_kong_redis_t *op);

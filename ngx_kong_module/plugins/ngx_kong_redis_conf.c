@@ -14,8 +14,6 @@
 #define NGX_KONG_REDIS_TIME_MAX  2147483646.0
 
 
-static ngx_int_t ngx_kong_redis_host(ngx_kong_redis_server_t *server,
-    ngx_pool_t *pool, ngx_str_t host);
 static ngx_int_t ngx_kong_redis_tls(ngx_kong_instance_t *in,
     ngx_kong_redis_server_t *server, ngx_pool_t *pool);
 static ngx_int_t ngx_kong_redis_key(ngx_kong_redis_server_t *server,
@@ -43,7 +41,8 @@ ngx_kong_redis_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool,
     server->password = ngx_kong_conf_str(in, "redis.password");
     server->verify = ngx_kong_conf_flag(in, "redis.ssl_verify");
 
-    if (ngx_kong_redis_host(server, pool, ngx_kong_conf_str(in, "redis.host"))
+    if (ngx_kong_peer_host(&server->host, pool,
+                           ngx_kong_conf_str(in, "redis.host"))
         != NGX_OK
         || (ngx_kong_conf_flag(in, "redis.ssl")
             && ngx_kong_redis_tls(in, server, pool) != NGX_OK))
@@ -52,54 +51,6 @@ ngx_kong_redis_prepare(ngx_kong_instance_t *in, ngx_pool_t *pool,
     }
 
     return ngx_kong_redis_key(server, pool);
-}
-
-
-static ngx_int_t
-ngx_kong_redis_host(ngx_kong_redis_server_t *server, ngx_pool_t *pool,
-    ngx_str_t host)
-{
-    ngx_str_t  *name;
-    ngx_addr_t  addr;
-
-    if (host.len > 2 && host.data[0] == '['
-        && host.data[host.len - 1] == ']')
-    {
-        host.data++;
-        host.len -= 2;
-    }
-
-    name = &server->host;
-
-    name->data = ngx_pnalloc(pool, host.len + 1);
-    if (name->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    name->len = host.len;
-    ngx_strlow(name->data, host.data, host.len);
-    name->data[host.len] = '\0';
-
-    if (ngx_parse_addr(pool, &addr, name->data, name->len) != NGX_OK) {
-        server->endpoint = kong_endpoint_key((char *) name->data, name->len);
-        return NGX_OK;
-    }
-
-    server->is_address = 1;
-
-#if (NGX_HAVE_INET6)
-    if (addr.sockaddr->sa_family == AF_INET6) {
-        server->address.ipv6 = 1;
-        ngx_memcpy(server->address.addr,
-                   &((struct sockaddr_in6 *) addr.sockaddr)->sin6_addr, 16);
-        return NGX_OK;
-    }
-#endif
-
-    ngx_memcpy(server->address.addr,
-               &((struct sockaddr_in *) addr.sockaddr)->sin_addr, 4);
-
-    return NGX_OK;
 }
 
 
@@ -124,11 +75,11 @@ ngx_kong_redis_tls(ngx_kong_instance_t *in, ngx_kong_redis_server_t *server,
         ngx_strlow(server->sni.data, name.data, name.len);
         server->sni.data[name.len] = '\0';
 
-    } else if (!server->is_address) {
-        server->sni = server->host;
+    } else if (!server->host.is_address) {
+        server->sni = server->host.name;
     }
 
-    server->verified = name.len ? server->sni : server->host;
+    server->verified = name.len ? server->sni : server->host.name;
 
     ngx_http_kong_tls_default(&source, server->verify);
     server->ssl = ngx_http_kong_tls_get(&source, pool, ngx_cycle->log);
@@ -158,7 +109,7 @@ ngx_kong_redis_key(ngx_kong_redis_server_t *server, ngx_pool_t *pool)
     tls = (server->ssl != NULL) | server->verify << 1;
 #endif
 
-    text = ngx_pnalloc(pool, server->host.len + server->sni.len
+    text = ngx_pnalloc(pool, server->host.name.len + server->sni.len
                              + server->username.len + server->password.len
                              + 8 * (NGX_INT_T_LEN + 1));
     if (text == NULL) {
@@ -167,7 +118,7 @@ ngx_kong_redis_key(ngx_kong_redis_server_t *server, ngx_pool_t *pool)
 
     p = ngx_sprintf(text, "%ui:%i:%ui:", (ngx_uint_t) server->port,
                     server->database, tls);
-    p = ngx_kong_redis_part(p, &server->host);
+    p = ngx_kong_redis_part(p, &server->host.name);
     p = ngx_kong_redis_part(p, &server->sni);
     p = ngx_kong_redis_part(p, &server->username);
     p = ngx_kong_redis_part(p, &server->password);
