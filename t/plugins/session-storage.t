@@ -312,6 +312,8 @@ ok(wait_until(20, sub { rows("session_id LIKE 'old%'") == 0 }),
 $cookie = login('/plain');
 is(who(try('/plain', $cookie)), 'alice', 'known') for 1 .. 4;
 $bob = scalar cookies(try('/plain', undef, key => 'bob', on => $second));
+ok(wait_until(5, sub { who(try('/plain', $bob, on => $second)) eq 'bob' }),
+   'the row of another is there');
 
 $pg->pause;
 my $begin = now();
