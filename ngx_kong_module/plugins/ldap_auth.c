@@ -67,8 +67,6 @@ static ngx_int_t ldap_auth_ask(ngx_http_request_t *r,
 static ngx_int_t ldap_auth_bind(ngx_http_request_t *r,
     ldap_auth_state_t *state, ldap_auth_conf_t *conf, kong_str_t user,
     kong_str_t password);
-static ngx_int_t ldap_auth_suspend(ngx_http_request_t *r,
-    ldap_auth_state_t *state);
 static void ldap_auth_done(void *data, ngx_int_t rc);
 static void ldap_auth_gone(void *data);
 static void ldap_auth_report(ngx_http_request_t *r, ngx_kong_ldap_t *op,
@@ -469,30 +467,12 @@ ldap_auth_bind(ngx_http_request_t *r, ldap_auth_state_t *state,
         return NGX_AGAIN;
     }
 
-    return ldap_auth_suspend(r, state);
-}
-
-
-/* until ldap_auth_done(): the client's end is noticed */
-static ngx_int_t
-ldap_auth_suspend(ngx_http_request_t *r, ldap_auth_state_t *state)
-{
-    ngx_event_t  *rev;
-
-    rev = r->connection->read;
-
-    if (rev->ready) {
-        ngx_post_event(rev, &ngx_posted_events);
-
-    } else if (ngx_handle_read_event(rev, 0) != NGX_OK) {
-        ngx_kong_ldap_cancel(&state->op);
-        return NGX_ERROR;
-    }
-
     state->pending = 1;
 
-    r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
+    if (ngx_kong_suspend(r) == NGX_ERROR) {
+        ldap_auth_gone(state);
+        return NGX_ERROR;
+    }
 
     return NGX_AGAIN;
 }
@@ -503,23 +483,11 @@ ldap_auth_done(void *data, ngx_int_t rc)
 {
     ldap_auth_state_t  *state = data;
 
-    ngx_connection_t    *c;
-    ngx_http_request_t  *r;
-
-    r = state->request;
-    c = r->connection;
-
     state->pending = 0;
     state->answered = 1;
     state->rc = rc;
 
-    ngx_http_set_log_request(c->log, r);
-
-    r->read_event_handler = ngx_http_block_reading;
-    r->write_event_handler = ngx_http_core_run_phases;
-
-    ngx_http_core_run_phases(r);
-    ngx_http_run_posted_requests(c);
+    ngx_kong_resume(state->request);
 }
 
 

@@ -129,8 +129,6 @@ ngx_kong_ask_id(ngx_kong_ask_t *ask, const char *name, const uint8_t *uuid)
 ngx_int_t
 ngx_kong_ask_wait(ngx_http_request_t *r, ngx_kong_ask_t *ask)
 {
-    ngx_event_t  *rev;
-
     ask->request = r;
     ask->done = ngx_kong_ask_resume;
     ask->data = ask;
@@ -139,20 +137,10 @@ ngx_kong_ask_wait(ngx_http_request_t *r, ngx_kong_ask_t *ask)
         return NGX_OK;
     }
 
-    /* the client's end is noticed */
-
-    rev = r->connection->read;
-
-    if (rev->ready) {
-        ngx_post_event(rev, &ngx_posted_events);
-
-    } else if (ngx_handle_read_event(rev, 0) != NGX_OK) {
+    if (ngx_kong_suspend(r) == NGX_ERROR) {
         ngx_kong_ask_close(ask);
         return NGX_ERROR;
     }
-
-    r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
 
     return NGX_AGAIN;
 }
@@ -435,19 +423,7 @@ ngx_kong_ask_resume(void *data)
 {
     ngx_kong_ask_t  *ask = data;
 
-    ngx_connection_t    *c;
-    ngx_http_request_t  *r;
-
-    r = ask->request;
-    c = r->connection;
-
-    ngx_http_set_log_request(c->log, r);
-
-    r->read_event_handler = ngx_http_block_reading;
-    r->write_event_handler = ngx_http_core_run_phases;
-
-    ngx_http_core_run_phases(r);
-    ngx_http_run_posted_requests(c);
+    ngx_kong_resume(ask->request);
 }
 
 

@@ -224,6 +224,18 @@ ngx_int_t ngx_kong_body(ngx_http_request_t *r, size_t limit, ngx_str_t *body);
 ngx_int_t ngx_kong_body_set(ngx_http_request_t *r, ngx_str_t *body);
 
 
+/*
+ * For an access handler that waits for something: NGX_AGAIN, for it to return,
+ * or NGX_ERROR; then what is waited for must not come.  A client that goes
+ * away ends the request meanwhile: a cleanup of the request's has to see to
+ * the same.
+ */
+ngx_int_t ngx_kong_suspend(ngx_http_request_t *r);
+/* the handler is called again.  From an event that is not the request's; `r`
+ * may be gone afterwards */
+void ngx_kong_resume(ngx_http_request_t *r);
+
+
 /* the largest body that a plugin looks into */
 #define NGX_KONG_BODY_MAX  (8 * 1024 * 1024)
 

@@ -36,8 +36,6 @@ static u_char *ngx_kong_redis_keys_of(u_char *p,
     ngx_kong_redis_limits_t *items, ngx_uint_t n, time_t now);
 static u_char *ngx_kong_redis_integer(u_char *p, int64_t n);
 static u_char *ngx_kong_redis_ttl(u_char *p, time_t end);
-static ngx_int_t ngx_kong_redis_suspend(ngx_http_request_t *r,
-    ngx_kong_redis_ask_t *ask);
 static void ngx_kong_redis_asked(void *data, ngx_int_t rc);
 static void ngx_kong_redis_gone(void *data);
 static void ngx_kong_redis_posted(void *data, ngx_int_t rc);
@@ -398,38 +396,20 @@ ngx_kong_redis_ask(ngx_http_request_t *r, ngx_kong_redis_ask_t *ask)
 
     ask->rc = ngx_kong_redis_start(&ask->op, ctx->generation->endpoints);
 
-    if (ask->rc == NGX_AGAIN) {
-        return ngx_kong_redis_suspend(r, ask);
-    }
-
     if (ask->rc == NGX_ERROR) {
         ngx_kong_redis_report(&ask->op, r->connection->log);
     }
 
-    return ask->rc;
-}
-
-
-/* until ngx_kong_redis_asked(): the client's end is noticed */
-static ngx_int_t
-ngx_kong_redis_suspend(ngx_http_request_t *r, ngx_kong_redis_ask_t *ask)
-{
-    ngx_event_t  *rev;
-
-    rev = r->connection->read;
-
-    if (rev->ready) {
-        ngx_post_event(rev, &ngx_posted_events);
-
-    } else if (ngx_handle_read_event(rev, 0) != NGX_OK) {
-        ngx_kong_redis_cancel(&ask->op);
-        return NGX_ERROR;
+    if (ask->rc != NGX_AGAIN) {
+        return ask->rc;
     }
 
     ask->pending = 1;
 
-    r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
+    if (ngx_kong_suspend(r) == NGX_ERROR) {
+        ngx_kong_redis_gone(ask);
+        return NGX_ERROR;
+    }
 
     return NGX_AGAIN;
 }
@@ -440,26 +420,18 @@ ngx_kong_redis_asked(void *data, ngx_int_t rc)
 {
     ngx_kong_redis_ask_t *ask = data;
 
-    ngx_connection_t    *c;
-    ngx_http_request_t  *r;
-
-    r = ask->request;
-    c = r->connection;
+    ngx_log_t  *log;
 
     ask->pending = 0;
     ask->rc = rc;
 
-    ngx_http_set_log_request(c->log, r);
-
     if (rc == NGX_ERROR) {
-        ngx_kong_redis_report(&ask->op, c->log);
+        log = ask->request->connection->log;
+        ngx_http_set_log_request(log, ask->request);
+        ngx_kong_redis_report(&ask->op, log);
     }
 
-    r->read_event_handler = ngx_http_block_reading;
-    r->write_event_handler = ngx_http_core_run_phases;
-
-    ngx_http_core_run_phases(r);
-    ngx_http_run_posted_requests(c);
+    ngx_kong_resume(ask->request);
 }
 
 

@@ -1,6 +1,6 @@
 /*
  * What plugins read and change of the request besides its headers: query
- * arguments and the body.
+ * arguments and the body; and how a request waits for what a plugin asked.
  */
 
 #include "ngx_kong_plugin.h"
@@ -219,4 +219,44 @@ ngx_kong_body_set(ngx_http_request_t *r, ngx_str_t *body)
     ngx_kong_header_in_clear(r, "transfer-encoding", 17);
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_kong_suspend(ngx_http_request_t *r)
+{
+    ngx_event_t  *rev;
+
+    /* the client's end is noticed */
+
+    rev = r->connection->read;
+
+    if (rev->ready) {
+        ngx_post_event(rev, &ngx_posted_events);
+
+    } else if (ngx_handle_read_event(rev, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    return NGX_AGAIN;
+}
+
+
+void
+ngx_kong_resume(ngx_http_request_t *r)
+{
+    ngx_connection_t  *c;
+
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    r->read_event_handler = ngx_http_block_reading;
+    r->write_event_handler = ngx_http_core_run_phases;
+
+    ngx_http_core_run_phases(r);
+    ngx_http_run_posted_requests(c);
 }
