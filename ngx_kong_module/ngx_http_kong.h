@@ -354,6 +354,10 @@ ngx_int_t ngx_http_kong_control_handler(ngx_http_request_t *r);
 /* the control socket's /health */
 ngx_int_t ngx_http_kong_health_get(ngx_http_request_t *r);
 ngx_int_t ngx_http_kong_health_post(ngx_http_request_t *r);
+/* what the endpoints answer with: a whole body, or none (NULL).  `type` is not
+ * copied */
+ngx_int_t ngx_http_kong_endpoint_send(ngx_http_request_t *r,
+    ngx_uint_t status, const char *type, ngx_buf_t *b);
 /* the control socket's /counters */
 ngx_int_t ngx_http_kong_ledger_handler(ngx_http_request_t *r);
 /* the Admin API of proxy-cache: this node's cache */

@@ -276,21 +276,11 @@ ngx_http_kong_cache_text(ngx_http_request_t *r, u_char *p, size_t len)
 static ngx_int_t
 ngx_http_kong_cache_send(ngx_http_request_t *r, ngx_uint_t status, char *text)
 {
-    ngx_buf_t    *b;
-    ngx_int_t     rc;
-    ngx_chain_t   out;
-
-    r->headers_out.status = status;
-    r->headers_out.content_length_n = text ? (off_t) ngx_strlen(text) : 0;
+    ngx_buf_t  *b;
 
     if (text == NULL) {
-        r->header_only = 1;
-        return ngx_http_send_header(r);
+        return ngx_http_kong_endpoint_send(r, status, NULL, NULL);
     }
-
-    ngx_str_set(&r->headers_out.content_type,
-                "application/json; charset=utf-8");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
 
     b = ngx_calloc_buf(r->pool);
     if (b == NULL) {
@@ -300,16 +290,7 @@ ngx_http_kong_cache_send(ngx_http_request_t *r, ngx_uint_t status, char *text)
     b->pos = (u_char *) text;
     b->last = b->pos + ngx_strlen(text);
     b->memory = 1;
-    b->last_buf = 1;
 
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    out.buf = b;
-    out.next = NULL;
-
-    return ngx_http_output_filter(r, &out);
+    return ngx_http_kong_endpoint_send(r, status,
+                                       "application/json; charset=utf-8", b);
 }

@@ -439,9 +439,7 @@ ngx_http_kong_control_answer(ngx_http_request_t *r, ngx_uint_t status,
     const char *fmt, ...)
 {
     va_list     args;
-    ngx_buf_t   *b;
-    ngx_int_t    rc;
-    ngx_chain_t  out;
+    ngx_buf_t  *b;
 
     b = ngx_create_temp_buf(r->pool, 1024);
     if (b == NULL) {
@@ -452,26 +450,5 @@ ngx_http_kong_control_answer(ngx_http_request_t *r, ngx_uint_t status,
     b->last = ngx_vslprintf(b->last, b->end, fmt, args);
     va_end(args);
 
-    b->last_buf = 1;
-    b->last_in_chain = 1;
-
-    out.buf = b;
-    out.next = NULL;
-
-    r->headers_out.status = status;
-    r->headers_out.content_length_n = b->last - b->pos;
-    ngx_str_set(&r->headers_out.content_type, "application/json");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-
-    if (b->last == b->pos) {
-        r->header_only = 1;
-    }
-
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    return ngx_http_output_filter(r, &out);
+    return ngx_http_kong_endpoint_send(r, status, "application/json", b);
 }

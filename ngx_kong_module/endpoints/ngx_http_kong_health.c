@@ -29,8 +29,7 @@ typedef struct {
 } ngx_http_kong_health_t;
 
 
-static ngx_int_t ngx_http_kong_health_list(ngx_http_kong_health_t *h,
-    ngx_chain_t *out);
+static ngx_buf_t *ngx_http_kong_health_list(ngx_http_kong_health_t *h);
 static size_t ngx_http_kong_health_length(ngx_http_kong_health_t *h);
 static u_char *ngx_http_kong_health_upstream(ngx_http_kong_health_t *h,
     const kong_endpoint_t *e, u_char *p);
@@ -52,8 +51,7 @@ static const char *const  ngx_http_kong_health_states[] = {
 ngx_int_t
 ngx_http_kong_health_get(ngx_http_request_t *r)
 {
-    ngx_int_t                rc;
-    ngx_chain_t              out;
+    ngx_buf_t               *b;
     ngx_kong_generation_t   *gen;
     ngx_http_kong_health_t   h;
 
@@ -68,33 +66,22 @@ ngx_http_kong_health_get(ngx_http_request_t *r)
         h.seg = &gen->endpoints->seg;
     }
 
-    rc = ngx_http_kong_health_list(&h, &out);
+    b = ngx_http_kong_health_list(&h);
 
     if (gen != NULL) {
         ngx_kong_generation_put(gen);
     }
 
-    if (rc != NGX_OK) {
+    if (b == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    r->headers_out.status = NGX_HTTP_OK;
-    r->headers_out.content_length_n = out.buf->last - out.buf->pos;
-    ngx_str_set(&r->headers_out.content_type, "application/json");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    return ngx_http_output_filter(r, &out);
+    return ngx_http_kong_endpoint_send(r, NGX_HTTP_OK, "application/json", b);
 }
 
 
-static ngx_int_t
-ngx_http_kong_health_list(ngx_http_kong_health_t *h, ngx_chain_t *out)
+static ngx_buf_t *
+ngx_http_kong_health_list(ngx_http_kong_health_t *h)
 {
     u_char                 *p;
     ngx_buf_t              *b;
@@ -103,7 +90,7 @@ ngx_http_kong_health_list(ngx_http_kong_health_t *h, ngx_chain_t *out)
 
     b = ngx_create_temp_buf(h->request->pool, ngx_http_kong_health_length(h));
     if (b == NULL) {
-        return NGX_ERROR;
+        return NULL;
     }
 
     p = b->last;
@@ -134,13 +121,8 @@ ngx_http_kong_health_list(ngx_http_kong_health_t *h, ngx_chain_t *out)
     *p++ = ']';
 
     b->last = p;
-    b->last_buf = 1;
-    b->last_in_chain = 1;
 
-    out->buf = b;
-    out->next = NULL;
-
-    return NGX_OK;
+    return b;
 }
 
 
@@ -247,7 +229,7 @@ ngx_http_kong_health_post(ngx_http_request_t *r)
 {
     uint32_t                i;
     ngx_int_t               rc;
-    ngx_uint_t              changed, known;
+    ngx_uint_t              changed, known, answer;
     const kong_address_t   *a;
     ngx_kong_generation_t  *gen;
     ngx_http_kong_health_t  h;
@@ -297,13 +279,11 @@ ngx_http_kong_health_post(ngx_http_request_t *r)
         ngx_kong_generation_put(gen);
     }
 
-    r->headers_out.status = known ? NGX_HTTP_NO_CONTENT
-                            : rc == NGX_ABORT ? NGX_HTTP_BAD_REQUEST
-                            : NGX_HTTP_NOT_FOUND;
-    r->headers_out.content_length_n = 0;
-    r->header_only = 1;
+    answer = known ? NGX_HTTP_NO_CONTENT
+                   : rc == NGX_ABORT ? NGX_HTTP_BAD_REQUEST
+                   : NGX_HTTP_NOT_FOUND;
 
-    return ngx_http_send_header(r);
+    return ngx_http_kong_endpoint_send(r, answer, NULL, NULL);
 }
 
 

@@ -27,11 +27,9 @@ static u_char *ngx_http_kong_ledger_line(u_char *p,
 ngx_int_t
 ngx_http_kong_ledger_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                   rc;
     ngx_buf_t                  *b;
     ngx_str_t                   sums;
     ngx_uint_t                  max;
-    ngx_chain_t                 out;
     ngx_kong_ledger_t          *ledger;
     ngx_http_kong_main_conf_t  *mcf;
 
@@ -55,25 +53,7 @@ ngx_http_kong_ledger_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    out.buf = b;
-    out.next = NULL;
-
-    r->headers_out.status = NGX_HTTP_OK;
-    r->headers_out.content_length_n = b->last - b->pos;
-    ngx_str_set(&r->headers_out.content_type, "text/plain");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-
-    if (b->last == b->pos) {
-        r->header_only = 1;
-    }
-
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    return ngx_http_output_filter(r, &out);
+    return ngx_http_kong_endpoint_send(r, NGX_HTTP_OK, "text/plain", b);
 }
 
 
@@ -173,11 +153,6 @@ ngx_http_kong_ledger_give(ngx_http_request_t *r, ngx_kong_ledger_t *ledger,
         }
 
         b->last = ngx_http_kong_ledger_line(b->last, &rows[i]);
-    }
-
-    if (b != NULL) {
-        b->last_buf = 1;
-        b->last_in_chain = 1;
     }
 
     return b;

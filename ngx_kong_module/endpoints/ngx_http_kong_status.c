@@ -521,37 +521,13 @@ static ngx_int_t
 ngx_http_kong_status_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_buf_t *b)
 {
-    ngx_int_t    rc;
-    ngx_chain_t  out;
-
     if (ngx_http_kong_status_headers(r) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    r->headers_out.status = status;
-    r->headers_out.content_length_n = b ? b->last - b->pos : 0;
-
-    if (b == NULL) {
-        r->header_only = 1;
-
-    } else {
-        ngx_str_set(&r->headers_out.content_type,
-                    "application/json; charset=utf-8");
-        r->headers_out.content_type_len = r->headers_out.content_type.len;
-    }
-
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    b->last_buf = 1;
-    b->last_in_chain = 1;
-    out.buf = b;
-    out.next = NULL;
-
-    return ngx_http_output_filter(r, &out);
+    return ngx_http_kong_endpoint_send(r, status,
+                                       b ? "application/json; charset=utf-8"
+                                         : NULL, b);
 }
 
 
