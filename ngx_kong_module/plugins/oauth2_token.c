@@ -34,6 +34,8 @@ static ngx_int_t oauth2_token_for_password(ngx_http_request_t *r,
 static ngx_int_t oauth2_token_find(ngx_http_request_t *r,
     oauth2_flow_t *flow, oauth2_param_name_t param, const char *path,
     ngx_int_t (*step)(ngx_http_request_t *r, oauth2_flow_t *flow));
+static ngx_int_t oauth2_token_found(ngx_http_request_t *r,
+    oauth2_flow_t *flow, const char *message);
 static ngx_int_t oauth2_token_code(ngx_http_request_t *r,
     oauth2_flow_t *flow);
 static ngx_uint_t oauth2_token_is_mine(ngx_http_request_t *r,
@@ -373,25 +375,39 @@ oauth2_token_find(ngx_http_request_t *r, oauth2_flow_t *flow,
 }
 
 
+/* NGX_OK: what oauth2_token_find() asked for is there; otherwise the client
+ * has its answer */
 static ngx_int_t
-oauth2_token_code(ngx_http_request_t *r, oauth2_flow_t *flow)
+oauth2_token_found(ngx_http_request_t *r, oauth2_flow_t *flow,
+    const char *message)
 {
-    ngx_str_t    plugin;
-    ngx_uint_t   client;
-
     switch (flow->ask->status) {
 
     case NGX_KONG_ASK_OK:
-        break;
+        return NGX_OK;
 
     case NGX_KONG_ASK_NONE:
     case NGX_KONG_ASK_BAD:
     case NGX_KONG_ASK_DBLESS:
-        oauth2_fail(flow, "invalid_request", "Invalid code");
+        oauth2_fail(flow, "invalid_request", message);
         return oauth2_flow_refuse(r, flow);
 
     default:
         return oauth2_flow_failed(r, flow);
+    }
+}
+
+
+static ngx_int_t
+oauth2_token_code(ngx_http_request_t *r, oauth2_flow_t *flow)
+{
+    ngx_int_t   rc;
+    ngx_str_t   plugin;
+    ngx_uint_t  client;
+
+    rc = oauth2_token_found(r, flow, "Invalid code");
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     if (!oauth2_token_is_mine(r, flow, &client) || !client) {
@@ -506,21 +522,12 @@ oauth2_token_verify(oauth2_flow_t *flow)
 static ngx_int_t
 oauth2_token_refresh(ngx_http_request_t *r, oauth2_flow_t *flow)
 {
+    ngx_int_t   rc;
     ngx_uint_t  client;
 
-    switch (flow->ask->status) {
-
-    case NGX_KONG_ASK_OK:
-        break;
-
-    case NGX_KONG_ASK_NONE:
-    case NGX_KONG_ASK_BAD:
-    case NGX_KONG_ASK_DBLESS:
-        oauth2_fail(flow, "invalid_request", "Invalid refresh_token");
-        return oauth2_flow_refuse(r, flow);
-
-    default:
-        return oauth2_flow_failed(r, flow);
+    rc = oauth2_token_found(r, flow, "Invalid refresh_token");
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     flow->used = ngx_kong_ask_text(flow->ask, "id");
