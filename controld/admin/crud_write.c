@@ -13,7 +13,9 @@
 #include "crud.h"
 
 
+static int crud_begin(crud_t *c, admin_request_t *r, dao_t *d, crud_op_t op);
 static int crud_merge(crud_t *c);
+static void crud_save(crud_t *c, int status);
 static int crud_write(crud_t *c, value_t **row);
 static int crud_store(crud_t *c, value_t **row);
 static void crud_set_id(admin_request_t *r, value_t *entity,
@@ -30,29 +32,45 @@ static void crud_hash(const value_t *row, char out[17]);
 void
 crud_create(admin_request_t *r, dao_t *d, const value_t *parent)
 {
-    crud_t    c;
-    value_t  *row;
+    crud_t  c;
 
-    memset(&c, 0, sizeof(c));
-    c.r = r;
-    c.d = d;
-    c.schema = r->route->schema;
-    c.op = CRUD_INSERT;
-    c.body = entities_body(r);
-
-    if (c.body == NULL) {
+    if (crud_begin(&c, r, d, CRUD_INSERT) == -1) {
         return;
     }
 
     c.entity = value_clone(r->arena, c.body);
     crud_set_parent(r, c.entity, parent);
 
-    if (crud_write(&c, &row) == DAO_FAILED) {
-        crud_fail(r, d);
+    crud_save(&c, 201);
+}
+
+
+/* -1: the body is not good, which is the answer */
+static int
+crud_begin(crud_t *c, admin_request_t *r, dao_t *d, crud_op_t op)
+{
+    memset(c, 0, sizeof(crud_t));
+    c->r = r;
+    c->d = d;
+    c->schema = r->route->schema;
+    c->op = op;
+    c->body = entities_body(r);
+
+    return (c->body != NULL) ? 0 : -1;
+}
+
+
+static void
+crud_save(crud_t *c, int status)
+{
+    value_t  *row;
+
+    if (crud_write(c, &row) == DAO_FAILED) {
+        crud_fail(c->r, c->d);
         return;
     }
 
-    crud_show(r, d, 201, row);
+    crud_show(c->r, c->d, status, row);
 }
 
 
@@ -107,19 +125,11 @@ crud_patch(admin_request_t *r, dao_t *d, const admin_str_t *key, value_t *row,
     value_t     *out;
     const char  *id;
 
-    memset(&c, 0, sizeof(c));
-    c.r = r;
-    c.d = d;
-    c.schema = r->route->schema;
-    c.op = CRUD_UPDATE;
-
-    if (row != NULL && strcmp(c.schema->name, "plugins") == 0) {
+    if (row != NULL && strcmp(r->route->schema->name, "plugins") == 0) {
         r->plugin = value_cstr(value_get(row, "name"));
     }
 
-    c.body = entities_body(r);
-
-    if (c.body == NULL) {
+    if (crud_begin(&c, r, d, CRUD_UPDATE) == -1) {
         return;
     }
 
@@ -194,21 +204,13 @@ crud_put(admin_request_t *r, dao_t *d, const admin_str_t *key, value_t *row,
     const value_t *parent)
 {
     crud_t                 c;
-    value_t               *out;
     const crud_special_t  *special;
 
-    memset(&c, 0, sizeof(c));
-    c.r = r;
-    c.d = d;
-    c.schema = r->route->schema;
-    c.op = CRUD_UPSERT;
-    c.row = row;
-    c.body = entities_body(r);
-
-    if (c.body == NULL) {
+    if (crud_begin(&c, r, d, CRUD_UPSERT) == -1) {
         return;
     }
 
+    c.row = row;
     special = crud_special(c.schema);
     c.entity = value_clone(r->arena, c.body);
     crud_set_parent(r, c.entity, parent);
@@ -236,12 +238,7 @@ crud_put(admin_request_t *r, dao_t *d, const admin_str_t *key, value_t *row,
         }
     }
 
-    if (crud_write(&c, &out) == DAO_FAILED) {
-        crud_fail(r, d);
-        return;
-    }
-
-    crud_show(r, d, 200, out);
+    crud_save(&c, 200);
 }
 
 
@@ -258,14 +255,7 @@ crud_parent_put(admin_request_t *r, dao_t *d, const admin_str_t *key,
         return;
     }
 
-    memset(&c, 0, sizeof(c));
-    c.r = r;
-    c.d = d;
-    c.schema = r->route->schema;
-    c.op = CRUD_INSERT;
-    c.body = entities_body(r);
-
-    if (c.body == NULL) {
+    if (crud_begin(&c, r, d, CRUD_INSERT) == -1) {
         return;
     }
 
