@@ -11,8 +11,9 @@
 #include "../../ngx_kong_module/snapshot/kong_segment.h"
 
 
-/* a finished segment in malloc'ed memory, of one owner or, once it is
- * shared, of several, in any thread */
+/* the bytes of a finished file (a whole segment, or the pages of one that a
+ * change touches) in malloc'ed memory, of one owner or, once it is shared, of
+ * several, in any thread */
 typedef struct {
     uint8_t   *data;
     size_t     size;
@@ -39,11 +40,12 @@ typedef struct {
     const char  *router_flavor;
 
     /* a configuration that was compiled before, if it is still there, and
-     * what that left: only what differs is compiled.  `state` receives the
-     * same of this one (NULL: not wanted); *state is NULL where changes have
-     * to be compiled whole */
+     * what that left: only what differs is compiled, once: what it left is
+     * used up.  `state` receives the same of this one (NULL: not wanted, then
+     * all is compiled); *state is NULL where changes have to be compiled
+     * whole */
     const config_t         *before;
-    const compile_state_t  *before_state;
+    compile_state_t        *before_state;
     compile_state_t       **state;
 
     /* the database's way: what cannot be compiled is set aside, not refused.
@@ -84,8 +86,12 @@ const char *compile_aside_name(arena_t *a, const compile_aside_t *aside);
 unsigned compile_changed(const compile_state_t *state);
 void compile_state_free(compile_state_t *state);       /* NULL is fine */
 void segment_buf_release(segment_buf_t *buf);          /* the same */
-/* the source's hash becomes another one, before anybody else has the bytes */
-void segment_buf_hash(segment_buf_t *buf, const char *hash);
+/* is it a file of pages? */
+unsigned segment_buf_is_pages(const segment_buf_t *buf);
+/* the source's hash becomes another one, before anybody else has the bytes;
+ * `state` is what the compilation left, or NULL */
+void segment_buf_hash(segment_buf_t *buf, compile_state_t *state,
+    const char *hash);
 /* another owner of the same bytes.  0, or -1: out of memory */
 int segment_buf_share(segment_buf_t *buf, segment_buf_t *other);
 

@@ -136,7 +136,7 @@ compile_state(compile_t *cc, const compile_opts_t *opts, segment_buf_t *out)
         return;
     }
 
-    *opts->state = compile_state_new(out, cc->order, cc->n_order);
+    *opts->state = compile_state_new(out, NULL, cc->order, cc->n_order);
 
     if (*opts->state != NULL) {
         (*opts->state)->idle = (cc->aside.n_idle != 0);

@@ -17,6 +17,9 @@
 /* of the section table */
 #define PATCH_TABLE(h)  ((const kong_section_t *) ((h) + 1))
 
+/* behind each section, for what comes later */
+#define PATCH_ROOM(size)  ((size) / 16 + KONG_SEGMENT_PAGE)
+
 typedef struct {
     uint32_t     id;
     size_t       at;
@@ -29,11 +32,13 @@ static int patch_begin(patch_t *p, const compile_opts_t *opts);
 static size_t patch_rows(const config_t *c);
 static int patch_tables(patch_t *p);
 static int patch_steps(patch_t *p);
-static int patch_finish(patch_t *p, const compile_opts_t *opts,
-    segment_buf_t *out);
+static int patch_finish(patch_t *p, segment_buf_t *out);
+static unsigned patch_has_room(const patch_t *p);
+static int patch_in_place(patch_t *p, segment_buf_t *out);
+static void patch_put(patch_t *p, image_t *im, const kong_section_t *s);
+static int patch_anew(patch_t *p, segment_buf_t *out);
 static void patch_copy(patch_t *p, uint8_t *base);
-static int patch_state(patch_t *p, const compile_opts_t *opts,
-    segment_buf_t *out);
+static int patch_state(patch_t *p, const compile_opts_t *opts);
 
 
 /* tables that have a way of their own, or nothing in the segment */
@@ -90,11 +95,15 @@ compile_patch(arena_t *a, const config_t *c, const compile_opts_t *opts,
     }
 
     if (rc == 0) {
-        rc = patch_finish(&p, opts, out);
+        rc = patch_finish(&p, out);
     }
 
     if (rc == 0) {
-        rc = patch_state(&p, opts, out);
+        rc = patch_state(&p, opts);
+    }
+
+    if (rc != 0 && p.image != NULL) {
+        memset(&p.state->seg, 0, sizeof(kong_segment_t));
     }
 
     for (i = 0; i < KONG_SECTION_MAX; i++) {
@@ -105,6 +114,7 @@ compile_patch(arena_t *a, const config_t *c, const compile_opts_t *opts,
     bytes_release(&p.dirty);
     values_release(&p.values);
     writer_release(&p.w);
+    image_free(p.image);
     free(p.order);
 
     return rc;
@@ -117,7 +127,7 @@ patch_begin(patch_t *p, const compile_opts_t *opts)
     uint32_t               i;
     const kong_section_t  *s;
 
-    if (opts->n_broken != 0) {
+    if (opts->n_broken != 0 || opts->state == NULL || p->old->base == NULL) {
         return -1;
     }
 
@@ -315,21 +325,25 @@ patch_size(const patch_t *p, uint32_t id)
 }
 
 
-static int
-patch_finish(patch_t *p, const compile_opts_t *opts, segment_buf_t *out)
+/* and what it takes */
+static uint64_t
+patch_space(const patch_t *p, uint32_t id)
 {
-    uint32_t                i, failed;
-    uint64_t                size;
-    uint8_t                *base;
-    const kong_section_t   *s;
-    kong_segment_header_t  *h;
+    return patch_align(patch_size(p, id) + PATCH_ROOM(patch_size(p, id)));
+}
 
-    (void) opts;
+
+static int
+patch_finish(patch_t *p, segment_buf_t *out)
+{
+    uint32_t               i, failed;
+    uint64_t               used;
+    const kong_section_t  *s;
 
     s = PATCH_TABLE(p->old->header);
     failed = p->w.failed | p->w.strings.failed | p->edits.failed
              | p->dirty.failed;
-    size = s[0].offset;
+    used = s[0].offset;
 
     for (i = 0; i < p->head.n_sections; i++) {
 
@@ -337,7 +351,7 @@ patch_finish(patch_t *p, const compile_opts_t *opts, segment_buf_t *out)
             return -1;
         }
 
-        size += patch_align(patch_size(p, s[i].id));
+        used += patch_align(patch_size(p, s[i].id));
         failed |= p->sections[s[i].id].bytes.failed;
     }
 
@@ -345,9 +359,127 @@ patch_finish(patch_t *p, const compile_opts_t *opts, segment_buf_t *out)
         failed |= (p->sections[i].changed && p->old->sections[i].id == 0);
     }
 
-    if (failed || size > KONG_SEGMENT_SIZE_MAX
-        || size > p->state->fresh + p->state->fresh / 4 + PATCH_CHANGED * 64)
+    if (failed
+        || used > p->state->fresh + p->state->fresh / 4 + PATCH_CHANGED * 64)
     {
+        return -1;
+    }
+
+    return patch_has_room(p) ? patch_in_place(p, out) : patch_anew(p, out);
+}
+
+
+/* is there an image in which every section ends before the next one? */
+static unsigned
+patch_has_room(const patch_t *p)
+{
+    uint32_t               i;
+    uint64_t               end;
+    const kong_section_t  *s;
+
+    s = PATCH_TABLE(p->old->header);
+
+    for (i = 0; i < p->head.n_sections; i++) {
+        end = (i + 1 < p->head.n_sections) ? s[i + 1].offset : p->old->size;
+
+        if (s[i].offset + patch_size(p, s[i].id) > end) {
+            return 0;
+        }
+    }
+
+    return p->state->image != NULL;
+}
+
+
+/* what the steps have read becomes something else: when anything goes wrong
+ * from here on, there is no image any more */
+static int
+patch_in_place(patch_t *p, segment_buf_t *out)
+{
+    void          *data;
+    size_t         i;
+    image_t       *im;
+    patch_edit_t  *e, *end;
+    kong_section_t table[KONG_SECTION_MAX];
+
+    im = p->state->image;
+    p->image = im;
+    p->state->image = NULL;
+
+    e = (patch_edit_t *) (void *) p->edits.data;
+    end = e + p->edits.size / sizeof(patch_edit_t);
+
+    for ( /* void */ ; e < end; e++) {
+        if ((uintptr_t) e->data - (uintptr_t) im->base < im->size) {
+            data = arena_alloc(p->arena, e->n);
+            memcpy(data, e->data, e->n);
+            e->data = data;
+        }
+    }
+
+    memcpy(table, PATCH_TABLE(p->old->header),
+           p->head.n_sections * sizeof(kong_section_t));
+
+    for (i = 0; i < p->head.n_sections; i++) {
+        patch_put(p, im, &table[i]);
+        table[i].n = p->sections[table[i].id].n;
+        table[i].size = patch_size(p, table[i].id);
+    }
+
+    for (e = (patch_edit_t *) (void *) p->edits.data; e < end; e++) {
+        image_write(im, p->old->sections[e->id].offset + e->at, e->data,
+                    e->n);
+    }
+
+    image_write(im, sizeof(kong_segment_header_t), table,
+                p->head.n_sections * sizeof(kong_section_t));
+    image_write(im, 0, &p->head, sizeof(kong_segment_header_t));
+
+    return image_seal(im, out);
+}
+
+
+/* what comes to a section, or all of it */
+static void
+patch_put(patch_t *p, image_t *im, const kong_section_t *s)
+{
+    size_t          old, now;
+    const bytes_t  *more;
+
+    more = (s->id == KONG_SECTION_STRINGS) ? &p->w.strings
+                                           : &p->sections[s->id].bytes;
+    old = s->size;
+    now = patch_size(p, s->id);
+
+    if (more->size != 0) {
+        image_write(im, s->offset + now - more->size, more->data,
+                    more->size);
+    }
+
+    if (now < old) {
+        image_write(im, s->offset + now, arena_zalloc(p->arena, old - now),
+                    old - now);
+    }
+}
+
+
+/* all of the sections, with room behind them */
+static int
+patch_anew(patch_t *p, segment_buf_t *out)
+{
+    uint32_t               i;
+    uint64_t               size;
+    uint8_t               *base;
+    const kong_section_t  *s;
+
+    s = PATCH_TABLE(p->old->header);
+    size = s[0].offset;
+
+    for (i = 0; i < p->head.n_sections; i++) {
+        size += patch_space(p, s[i].id);
+    }
+
+    if (size > KONG_SEGMENT_SIZE_MAX) {
         return -1;
     }
 
@@ -358,17 +490,11 @@ patch_finish(patch_t *p, const compile_opts_t *opts, segment_buf_t *out)
     }
 
     p->head.size = size;
-    p->head.checksum = 0;
-    h = (kong_segment_header_t *) (void *) base;
-    *h = p->head;
+    *(kong_segment_header_t *) (void *) base = p->head;
     patch_copy(p, base);
-    h->checksum = XXH3_64bits(base, size);
+    p->image = image_new(base, size, out);
 
-    out->data = base;
-    out->size = size;
-    out->refs = NULL;
-
-    return 0;
+    return (p->image == NULL) ? -1 : 0;
 }
 
 
@@ -409,8 +535,8 @@ patch_copy(patch_t *p, uint8_t *base)
             memcpy(base + pos + n, more->data, more->size);
         }
 
-        memset(base + pos + size, 0, patch_align(size) - size);
-        pos += patch_align(size);
+        memset(base + pos + size, 0, patch_space(p, s->id) - size);
+        pos += patch_space(p, s->id);
     }
 
     e = (const patch_edit_t *) (const void *) p->edits.data;
@@ -421,8 +547,9 @@ patch_copy(patch_t *p, uint8_t *base)
 }
 
 
+/* what the state before had is the new one's: it is used up */
 static int
-patch_state(patch_t *p, const compile_opts_t *opts, segment_buf_t *out)
+patch_state(patch_t *p, const compile_opts_t *opts)
 {
     size_t            n;
     compile_state_t  *s;
@@ -440,38 +567,27 @@ patch_state(patch_t *p, const compile_opts_t *opts, segment_buf_t *out)
         *opts->n_aside = n;
     }
 
-    if (opts->state == NULL) {
-        return 0;
-    }
-
-    s = compile_state_new(out, p->order, p->n_order);
-
-    if (s == NULL) {
-        return 0;
-    }
-
     if (p->order == NULL) {
 
         /* as it was */
 
-        s->order = arena_large((p->state->n_order + 1)
-                               * sizeof(route_order_t));
-
-        if (s->order == NULL) {
-            compile_state_free(s);
-            return 0;
-        }
-
-        s->n_order = p->state->n_order;
-        memcpy(s->order, p->state->order,
-               s->n_order * sizeof(route_order_t));
+        p->order = p->state->order;
+        p->n_order = p->state->n_order;
+        p->state->order = NULL;
     }
 
-    p->order = NULL;
-    s->patched = 1;
-    s->idle = (n != 0);
-    s->fresh = p->state->fresh;
-    s->changed = p->changed;
+    s = compile_state_new(NULL, p->image, p->order, p->n_order);
+
+    if (s != NULL) {
+        p->image = NULL;
+        p->order = NULL;
+        s->patched = 1;
+        s->idle = (n != 0);
+        s->fresh = p->state->fresh;
+        s->changed = p->changed;
+    }
+
+    memset(&p->state->seg, 0, sizeof(kong_segment_t));
     *opts->state = s;
 
     return 0;
@@ -479,24 +595,34 @@ patch_state(patch_t *p, const compile_opts_t *opts, segment_buf_t *out)
 
 
 compile_state_t *
-compile_state_new(segment_buf_t *segment, route_order_t *order, size_t n)
+compile_state_new(segment_buf_t *segment, image_t *image,
+    route_order_t *order, size_t n)
 {
     compile_state_t  *s;
 
     s = calloc(1, sizeof(compile_state_t));
 
-    if (s == NULL || segment_buf_share(segment, &s->segment) != 0
-        || kong_segment_open(&s->seg, segment->data, segment->size,
-                             KONG_SEGMENT_CONFIG, 0)
-           != KONG_SEGMENT_OK)
+    if (s == NULL
+        || (image == NULL && segment_buf_share(segment, &s->segment) != 0))
+    {
+        free(s);
+        return NULL;
+    }
+
+    if (kong_segment_open(&s->seg,
+                          image != NULL ? image->base : segment->data,
+                          image != NULL ? image->size : segment->size,
+                          KONG_SEGMENT_CONFIG, 0)
+        != KONG_SEGMENT_OK)
     {
         compile_state_free(s);
         return NULL;
     }
 
+    s->image = image;
     s->order = order;
     s->n_order = n;
-    s->fresh = segment->size;
+    s->fresh = s->seg.size;
 
     return s;
 }
@@ -507,6 +633,7 @@ compile_state_free(compile_state_t *s)
 {
     if (s != NULL) {
         segment_buf_release(&s->segment);
+        image_free(s->image);
         free(s->order);
         free(s);
     }

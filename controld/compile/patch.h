@@ -1,8 +1,10 @@
 /*
  * patch: a segment from the one before it and the rows that changed.  What
- * has not changed is copied, with the numbers and places that it had: records
- * keep theirs for good, new ones come behind them, strings too.  What is not
- * worth a way of its own, or not plainly good, is left to a whole
+ * has not changed keeps its number and its place: records keep theirs for
+ * good, new ones come behind them, strings too.  Behind each section there is
+ * room for more, so that a change is made in the image of the segment before
+ * it, in place; when there is none left the sections are laid out anew.  What
+ * is not worth a way of its own, or not plainly good, is left to a whole
  * compilation, which also says what is wrong with it.
  *
  * patch.c finds what changed and puts the sections together; patch_*.c are
@@ -15,15 +17,17 @@
 
 #include "certificates.h"
 #include "diff.h"
+#include "image.h"
 #include "route_index.h"
 #include "values.h"
 #include "writer.h"
 
 
-/* immutable */
+/* used by one compilation, which takes image and order away */
 struct compile_state_s {
-    segment_buf_t           segment;
-    kong_segment_t          seg;
+    segment_buf_t           segment; /* compiled whole, and no image yet */
+    image_t                *image;
+    kong_segment_t          seg;     /* of either; no base: used up */
     route_order_t          *order;
     size_t                  n_order;
     size_t                  fresh;   /* bytes, when it was compiled whole */
@@ -47,7 +51,7 @@ typedef struct {
     arena_t                *arena;
     const config_t         *before;
     const config_t         *config;
-    const compile_state_t  *state;
+    compile_state_t        *state;
     const kong_segment_t   *old;
     writer_t                w;       /* of the strings that come */
     patch_section_t         sections[KONG_SECTION_MAX];
@@ -73,6 +77,7 @@ typedef struct {
     bytes_t                 dirty;   /* kong_route_t *: their chains are to
                                         be made */
     kong_segment_header_t   head;
+    image_t                *image;   /* the segment that becomes of it */
     route_order_t          *order;   /* NULL: as before */
     size_t                  n_order;
 } patch_t;
@@ -82,8 +87,9 @@ typedef struct {
 int compile_patch(arena_t *a, const config_t *c, const compile_opts_t *opts,
     segment_buf_t *out);
 
-/* takes over the order, not the segment.  NULL: out of memory, then not */
-compile_state_t *compile_state_new(segment_buf_t *segment,
+/* of one of the two: shares the segment, takes over the image, and the order.
+ * NULL: out of memory, then it takes nothing */
+compile_state_t *compile_state_new(segment_buf_t *segment, image_t *image,
     route_order_t *order, size_t n);
 
 /* the section with its new records behind the old ones */

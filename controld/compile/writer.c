@@ -277,7 +277,6 @@ writer_finish(writer_t *w, const kong_segment_header_t *head,
     h->version = KONG_SEGMENT_VERSION;
     h->kind = w->kind;
     h->size = size;
-    h->checksum = 0;
     h->n_sections = w->n_sections + 1;
     h->reserved = 0;
 
@@ -293,7 +292,7 @@ writer_finish(writer_t *w, const kong_segment_header_t *head,
     size = s->offset + writer_align(s->size);
     writer_copy(w, (uint8_t *) h, s + 1, &size);
 
-    h->checksum = XXH3_64bits(h, h->size);
+    h->checksum = kong_segment_checksum(h, h->size);
 
     out->data = (uint8_t *) h;
     out->size = h->size;
@@ -323,55 +322,4 @@ writer_copy(writer_t *w, uint8_t *base, kong_section_t *s, uint64_t *pos)
 
         *pos += writer_align(b->size);
     }
-}
-
-
-void
-segment_buf_release(segment_buf_t *buf)
-{
-    if (buf == NULL) {
-        return;
-    }
-
-    if (buf->data != NULL
-        && (buf->refs == NULL
-            || __atomic_sub_fetch(buf->refs, 1, __ATOMIC_ACQ_REL) == 0))
-    {
-        free(buf->data);
-        free(buf->refs);
-    }
-
-    memset(buf, 0, sizeof(segment_buf_t));
-}
-
-
-void
-segment_buf_hash(segment_buf_t *buf, const char *hash)
-{
-    kong_segment_header_t  *h;
-
-    h = (kong_segment_header_t *) (void *) buf->data;
-    memcpy(h->source_hash, hash, sizeof(h->source_hash));
-    h->checksum = 0;
-    h->checksum = XXH3_64bits(h, h->size);
-}
-
-
-int
-segment_buf_share(segment_buf_t *buf, segment_buf_t *other)
-{
-    if (buf->refs == NULL) {
-        buf->refs = malloc(sizeof(unsigned));
-
-        if (buf->refs == NULL) {
-            return -1;
-        }
-
-        *buf->refs = 1;
-    }
-
-    (void) __atomic_add_fetch(buf->refs, 1, __ATOMIC_RELAXED);
-    *other = *buf;
-
-    return 0;
 }

@@ -7,6 +7,9 @@
  * removes.  Bytes reach the disk before `current` names them, but not before
  * they are served: a machine that crashes in between may leave a damaged file
  * that nothing names and that no reader's checksum lets pass.
+ *
+ * A file of pages is nothing without the whole segment beneath it: that goes
+ * to the disk with it, and stays as long as it does.
  */
 
 #include <dirent.h>
@@ -22,6 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pages.h"
 #include "store.h"
 
 
@@ -45,12 +49,14 @@ struct store_s {
     uint32_t   next[STORE_KINDS];
     uint32_t   config;                 /* of `current` */
     uint32_t   endpoints;
+    uint32_t   synced;                 /* a base that is on the disk */
 };
 
 typedef struct {
     uint32_t  *items;
     size_t     n;
     size_t     cap;
+    unsigned   failed;                 /* out of memory: some are missing */
 } store_list_t;
 
 static const char *const  store_suffix[STORE_KINDS] = {
@@ -71,9 +77,16 @@ static int store_rename(store_t *s, const char *temp, const char *name,
     const char **err);
 static int store_sync(store_t *s, const char *name, const char **err);
 static char *store_load(store_t *s, const char *name, size_t *len);
+static int store_file(store_t *s, kong_segment_kind_t kind,
+    uint32_t generation, segment_buf_t *out, const char **err);
+static uint32_t store_base(store_t *s, uint32_t generation);
 static int store_parse(const char *name, unsigned *kind, uint32_t *generation);
 static void store_name(char *name, unsigned kind, uint32_t generation);
 static void store_staged(char *temp, uint32_t config, uint32_t endpoints);
+static void store_bases(store_t *s, unsigned kind, const store_list_t *list,
+    unsigned keep, uint32_t current, store_list_t *bases);
+static unsigned store_in(const store_list_t *list, uint32_t generation);
+static void store_add(store_list_t *list, uint32_t generation);
 static void store_list(store_t *s, unsigned kind, store_list_t *list);
 static int store_has(store_t *s, unsigned kind, uint32_t generation);
 static int store_newer(const void *one, const void *two);
@@ -159,18 +172,79 @@ int
 store_read(store_t *s, kong_segment_kind_t kind, uint32_t generation,
     segment_buf_t *out, const char **err)
 {
+    uint32_t           under;
+    segment_buf_t      base;
+    kong_segment_rc_t  rc;
+
+    if (store_file(s, kind, generation, out, err) == -1) {
+        return -1;
+    }
+
+    under = pages_base(out, kind);
+
+    if (under == 0) {
+        return 0;
+    }
+
+    if (store_file(s, kind, under, &base, err) == -1) {
+        segment_buf_release(out);
+        return -1;
+    }
+
+    rc = pages_apply(out, &base);
+    segment_buf_release(&base);
+
+    if (rc != KONG_SEGMENT_OK) {
+        *err = store_error("snapshots/%" PRIu32 ".%s: %s", generation,
+                           store_suffix[kind], kong_segment_strerror(rc));
+        segment_buf_release(out);
+        return -1;
+    }
+
+    return 0;
+}
+
+
+static int
+store_file(store_t *s, kong_segment_kind_t kind, uint32_t generation,
+    segment_buf_t *out, const char **err)
+{
     char  name[STORE_NAME];
 
     store_name(name, kind, generation);
 
     out->refs = NULL;
     out->data = (uint8_t *) store_load(s, name, &out->size);
+
     if (out->data == NULL) {
         *err = store_error("snapshots/%s: %s", name, strerror(errno));
         return -1;
     }
 
     return 0;
+}
+
+
+/* the whole segment beneath a configuration's; 0: it is whole, or not there */
+static uint32_t
+store_base(store_t *s, uint32_t generation)
+{
+    int       fd;
+    char      name[STORE_NAME];
+    uint32_t  base;
+
+    store_name(name, KONG_SEGMENT_CONFIG, generation);
+
+    fd = openat(s->dir, name, O_RDONLY|O_NOFOLLOW|O_CLOEXEC);
+
+    if (fd == -1) {
+        return 0;
+    }
+
+    base = pages_base_of(fd);
+    (void) close(fd);
+
+    return base;
 }
 
 
@@ -267,7 +341,8 @@ int
 store_set_current(store_t *s, uint32_t config, uint32_t endpoints,
     const char **err)
 {
-    char  name[STORE_NAME], temp[STORE_NAME];
+    char      name[STORE_NAME], temp[STORE_NAME];
+    uint32_t  base;
 
     store_staged(temp, config, endpoints);
 
@@ -281,6 +356,18 @@ store_set_current(store_t *s, uint32_t config, uint32_t endpoints,
 
     if (store_sync(s, name, err) == -1) {
         goto failed;
+    }
+
+    base = store_base(s, config);
+
+    if (base != 0 && base != s->synced) {
+        store_name(name, KONG_SEGMENT_CONFIG, base);
+
+        if (store_sync(s, name, err) == -1) {
+            goto failed;
+        }
+
+        s->synced = base;
     }
 
     store_name(name, KONG_SEGMENT_ENDPOINTS, endpoints);
@@ -313,16 +400,22 @@ store_trim(store_t *s, unsigned keep)
     size_t        i;
     unsigned      kind;
     uint32_t      current;
-    store_list_t  list;
+    store_list_t  list, bases;
 
     for (kind = KONG_SEGMENT_CONFIG; kind < STORE_KINDS; kind++) {
 
         current = (kind == KONG_SEGMENT_ENDPOINTS) ? s->endpoints : s->config;
         store_list(s, kind, &list);
+        store_bases(s, kind, &list, keep, current, &bases);
+
+        if (bases.failed) {
+            list.n = 0;
+        }
 
         /* a text goes with its segment */
         for (i = (kind == STORE_SOURCE) ? 0 : keep; i < list.n; i++) {
             if (list.items[i] == current
+                || store_in(&bases, list.items[i])
                 || (kind == STORE_SOURCE
                     && store_has(s, KONG_SEGMENT_CONFIG, list.items[i])))
             {
@@ -334,7 +427,51 @@ store_trim(store_t *s, unsigned keep)
         }
 
         free(list.items);
+        free(bases.items);
     }
+}
+
+
+/* what lies beneath the files that stay */
+static void
+store_bases(store_t *s, unsigned kind, const store_list_t *list,
+    unsigned keep, uint32_t current, store_list_t *bases)
+{
+    size_t    i;
+    uint32_t  base;
+
+    memset(bases, 0, sizeof(store_list_t));
+
+    if (kind != KONG_SEGMENT_CONFIG) {
+        return;
+    }
+
+    for (i = 0; i < list->n; i++) {
+        if (i >= keep && list->items[i] != current) {
+            continue;
+        }
+
+        base = store_base(s, list->items[i]);
+
+        if (base != 0 && !store_in(bases, base)) {
+            store_add(bases, base);
+        }
+    }
+}
+
+
+static unsigned
+store_in(const store_list_t *list, uint32_t generation)
+{
+    size_t  i;
+
+    for (i = 0; i < list->n; i++) {
+        if (list->items[i] == generation) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -729,7 +866,6 @@ store_list(store_t *s, unsigned kind, store_list_t *list)
 {
     int             fd;
     DIR            *dir;
-    void           *p;
     unsigned        k;
     uint32_t        generation;
     struct dirent  *e;
@@ -752,16 +888,7 @@ store_list(store_t *s, unsigned kind, store_list_t *list)
             continue;
         }
 
-        if (list->n == list->cap) {
-            list->cap = list->cap * 2 + 16;
-            p = realloc(list->items, list->cap * sizeof(uint32_t));
-            if (p == NULL) {
-                break;
-            }
-            list->items = p;
-        }
-
-        list->items[list->n++] = generation;
+        store_add(list, generation);
     }
 
     (void) closedir(dir);
@@ -769,6 +896,29 @@ store_list(store_t *s, unsigned kind, store_list_t *list)
     if (list->n != 0) {
         qsort(list->items, list->n, sizeof(uint32_t), store_newer);
     }
+}
+
+
+static void
+store_add(store_list_t *list, uint32_t generation)
+{
+    void    *p;
+    size_t   cap;
+
+    if (list->n == list->cap) {
+        cap = list->cap * 2 + 16;
+        p = realloc(list->items, cap * sizeof(uint32_t));
+
+        if (p == NULL) {
+            list->failed = 1;
+            return;
+        }
+
+        list->items = p;
+        list->cap = cap;
+    }
+
+    list->items[list->n++] = generation;
 }
 
 

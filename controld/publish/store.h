@@ -35,7 +35,8 @@ uint32_t store_peek(const store_t *s, kong_segment_kind_t kind);
  * once store_set_current() has named them */
 int store_write(store_t *s, kong_segment_kind_t kind, uint32_t generation,
     const segment_buf_t *buf, const char **err);
-/* the whole file in malloc'ed memory, not verified */
+/* the segment in malloc'ed memory, not verified; of pages, with what lies
+ * beneath them */
 int store_read(store_t *s, kong_segment_kind_t kind, uint32_t generation,
     segment_buf_t *out, const char **err);
 int store_remove(store_t *s, kong_segment_kind_t kind, uint32_t generation);
@@ -58,7 +59,8 @@ void store_unstage_current(store_t *s, uint32_t config, uint32_t endpoints);
 /* brings the pair's files to the disk, then names them */
 int store_set_current(store_t *s, uint32_t config, uint32_t endpoints,
     const char **err);
-/* removes all but the newest `keep` of each kind; never the current ones */
+/* removes all but the newest `keep` of each kind; never the current ones, nor
+ * what lies beneath those that stay */
 void store_trim(store_t *s, unsigned keep);
 
 #endif

@@ -435,7 +435,7 @@ load_seal(load_t *l)
     declarative_hash(c, l->hash.hex);
 
     if (l->segment.data != NULL) {
-        segment_buf_hash(&l->segment, c->hash);
+        segment_buf_hash(&l->segment, l->generation->compiled, c->hash);
     }
 }
 
@@ -524,7 +524,8 @@ load_compile(load_t *l)
 }
 
 
-/* nothing that nginx would refuse leaves this process */
+/* nothing that nginx would refuse leaves this process; of a change nginx says
+ * so itself, and then all is compiled */
 static int
 load_segment(load_t *l, const compile_opts_t *opts, kong_segment_rc_t *rc)
 {
@@ -537,6 +538,11 @@ load_segment(load_t *l, const compile_opts_t *opts, kong_segment_rc_t *rc)
     {
         load_fail(l, err);
         return -1;
+    }
+
+    if (segment_buf_is_pages(&l->segment)) {
+        *rc = KONG_SEGMENT_OK;
+        return 0;
     }
 
     *rc = kong_segment_open(&seg, l->segment.data, l->segment.size,

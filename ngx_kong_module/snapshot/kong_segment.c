@@ -24,7 +24,6 @@ typedef struct {
 static kong_segment_rc_t kong_segment_head(kong_segment_t *seg,
     kong_segment_kind_t kind);
 static kong_segment_rc_t kong_segment_table(kong_segment_t *seg);
-static uint64_t kong_segment_checksum(const kong_segment_t *seg);
 static kong_segment_rc_t kong_segment_verify(const kong_segment_t *seg);
 static kong_segment_rc_t kong_segment_routes(const kong_segment_t *seg);
 static kong_segment_rc_t kong_segment_services(const kong_segment_t *seg);
@@ -74,7 +73,7 @@ kong_segment_open(kong_segment_t *seg, const void *base, size_t size,
     rc = kong_segment_head(seg, kind);
 
     if (rc == KONG_SEGMENT_OK && (flags & KONG_SEGMENT_VERIFY)
-        && kong_segment_checksum(seg) != seg->header->checksum)
+        && kong_segment_checksum(base, size) != seg->header->checksum)
     {
         rc = KONG_SEGMENT_CHECKSUM;
     }
@@ -139,22 +138,51 @@ kong_segment_head(kong_segment_t *seg, kong_segment_kind_t kind)
 }
 
 
-/* XXH3-64 of the file with eight zero bytes in place of the checksum */
-static uint64_t
-kong_segment_checksum(const kong_segment_t *seg)
+uint64_t
+kong_segment_checksum(const void *base, size_t size)
 {
-    size_t           at;
-    XXH3_state_t     state;
+    size_t    i, n;
+    uint64_t  sum;
+
+    n = (size + KONG_SEGMENT_PAGE - 1) / KONG_SEGMENT_PAGE;
+    sum = 0;
+
+    for (i = 0; i < n; i++) {
+        sum += kong_segment_page_hash(base, size, i);
+    }
+
+    return sum;
+}
+
+
+uint64_t
+kong_segment_page_hash(const void *base, size_t size, size_t page)
+{
+    size_t          at, len;
+    XXH3_state_t    state;
+    const uint8_t  *p;
+
     static const uint8_t  zero[sizeof(uint64_t)];
+
+    p = (const uint8_t *) base + page * KONG_SEGMENT_PAGE;
+    len = size - page * KONG_SEGMENT_PAGE;
+
+    if (len > KONG_SEGMENT_PAGE) {
+        len = KONG_SEGMENT_PAGE;
+    }
+
+    if (page != 0) {
+        return XXH3_64bits_withSeed(p, len, page);
+    }
 
     at = offsetof(kong_segment_header_t, checksum);
 
     XXH3_INITSTATE(&state);
     XXH3_64bits_reset(&state);
-    XXH3_64bits_update(&state, seg->base, at);
+    XXH3_64bits_update(&state, p, at);
     XXH3_64bits_update(&state, zero, sizeof(zero));
-    XXH3_64bits_update(&state, seg->base + at + sizeof(zero),
-                       seg->size - at - sizeof(zero));
+    XXH3_64bits_update(&state, p + at + sizeof(zero),
+                       len - at - sizeof(zero));
 
     return XXH3_64bits_digest(&state);
 }
@@ -453,6 +481,8 @@ kong_segment_strerror(kong_segment_rc_t rc)
         return "the segment is damaged: its checksum does not match";
     case KONG_SEGMENT_LAYOUT:
         return "the segment is damaged: its sections do not fit the file";
+    case KONG_SEGMENT_BASE:
+        return "the whole segment beneath the file of pages is another one";
     case KONG_SEGMENT_OFFSET:
         return "the segment is damaged: it holds a bad offset";
     }

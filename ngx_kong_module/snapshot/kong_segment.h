@@ -22,7 +22,9 @@
 
 
 #define KONG_SEGMENT_MAGIC    "KONGSEG"         /* 8 bytes with its NUL */
-#define KONG_SEGMENT_VERSION  2
+#define KONG_SEGMENT_VERSION  3
+#define KONG_SEGMENT_PAGE     4096              /* of the checksum, and of
+                                                   files of pages */
 #define KONG_SEGMENT_ALIGN    64                /* of every section */
 #define KONG_SEGMENT_SIZE_MAX 0xffffffc0u       /* refs are 32 bits wide */
 #define KONG_NONE             0xffffffffu
@@ -41,7 +43,8 @@ typedef enum {
     KONG_SEGMENT_WRONG_KIND = -4,
     KONG_SEGMENT_CHECKSUM = -5,
     KONG_SEGMENT_LAYOUT = -6,        /* a section outside the file ... */
-    KONG_SEGMENT_OFFSET = -7         /* an offset, index or string is bad */
+    KONG_SEGMENT_OFFSET = -7,        /* an offset, index or string is bad */
+    KONG_SEGMENT_BASE = -8           /* of a file of pages: not the one */
 } kong_segment_rc_t;
 
 typedef struct {
@@ -54,7 +57,7 @@ typedef struct {
     uint32_t  version;
     uint32_t  kind;
     uint64_t  size;                  /* of the whole file */
-    uint64_t  checksum;              /* XXH3-64 of the file, this field as 0 */
+    uint64_t  checksum;              /* kong_segment_checksum() */
     uint32_t  generation;
     uint32_t  n_sections;
     uint64_t  created;               /* ms since the epoch */
@@ -227,6 +230,13 @@ typedef struct {
 kong_segment_rc_t kong_segment_open(kong_segment_t *seg, const void *base,
     size_t size, kong_segment_kind_t kind, unsigned flags);
 const char *kong_segment_strerror(kong_segment_rc_t rc);
+
+/* the sum, mod 2^64, of the pages' hashes: what changes in a few pages is
+ * summed up without the others */
+uint64_t kong_segment_checksum(const void *base, size_t size);
+/* XXH3-64 of a page, its number as the seed; the last one may be shorter, and
+ * in the first one the header's checksum counts as zero */
+uint64_t kong_segment_page_hash(const void *base, size_t size, size_t page);
 
 static inline kong_str_t
 kong_segment_str(const kong_segment_t *seg, uint32_t ref)

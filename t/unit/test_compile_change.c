@@ -19,6 +19,7 @@
 #include "controld/model/json.h"
 #include "controld/source/declarative.h"
 #include "ngx_kong_module/snapshot/kong_match.h"
+#include "ngx_kong_module/snapshot/kong_pages.h"
 #include "ngx_kong_module/snapshot/kong_plugin.h"
 
 
@@ -91,7 +92,7 @@ typedef struct {
 } text_t;
 
 static declarative_opts_t  opts;
-static unsigned            steps, patched, matched;
+static unsigned            steps, patched, pages, matched;
 static unsigned            edits[KINDS], short_ways[KINDS];
 
 
@@ -1118,6 +1119,54 @@ load(arena_t *a, const text_t *t, const config_t *before)
 }
 
 
+/* what a reader sees: a whole segment, or pages over the one before */
+static void
+assemble(segment_buf_t *buf, uint32_t generation)
+{
+    uint32_t             i;
+    uint8_t             *image;
+    const uint8_t       *from;
+    const uint32_t      *list;
+    const kong_pages_t  *p;
+
+    static uint8_t      *base;
+    static size_t        size;
+
+    if (!segment_buf_is_pages(buf)) {
+        free(base);
+        base = malloc(buf->size);
+        size = buf->size;
+        memcpy(base, buf->data, size);
+        return;
+    }
+
+    p = (const kong_pages_t *) (const void *) buf->data;
+    list = (const uint32_t *) (p + 1);
+    from = buf->data + buf->size - (size_t) p->n * KONG_SEGMENT_PAGE;
+
+    assert_int_equal(p->size, size);
+    assert_int_equal(p->generation, generation);
+    assert_int_equal(p->base, ((kong_segment_header_t *) base)->generation);
+    assert_int_equal(p->base_checksum,
+                     ((kong_segment_header_t *) base)->checksum);
+
+    image = malloc(size + KONG_SEGMENT_PAGE);
+    memcpy(image, base, size);
+
+    for (i = 0; i < p->n; i++) {
+        assert_true(i == 0 || list[i] > list[i - 1]);
+        assert_true((size_t) list[i] * KONG_SEGMENT_PAGE < size);
+        memcpy(image + list[i] * KONG_SEGMENT_PAGE,
+               from + i * KONG_SEGMENT_PAGE, KONG_SEGMENT_PAGE);
+    }
+
+    segment_buf_release(buf);
+    buf->data = image;
+    buf->size = size;
+    pages++;
+}
+
+
 /* 0 when the text is bad; then nothing has changed */
 static int
 step(const text_t *t, config_t **config, compile_state_t **state,
@@ -1159,6 +1208,13 @@ step(const text_t *t, config_t **config, compile_state_t **state,
 
     edits[kind]++;
 
+    /* the hash comes last, as it may */
+
+    c->hash[0] = 'z';
+    segment_buf_hash(&one, next, c->hash);
+    segment_buf_hash(&two, whole, c->hash);
+    assemble(&one, steps);
+
     if (next != NULL && compile_changed(next)) {
         patched++;
         short_ways[kind]++;
@@ -1169,7 +1225,11 @@ step(const text_t *t, config_t **config, compile_state_t **state,
     if (next != NULL) {
         holes(&next->seg);
         assert_int_equal(next->n_order, whole->n_order);
-        assert_true(next->segment.size <= 2 * two.size + 512 * 1024);
+        assert_true(next->seg.size <= 2 * two.size + 512 * 1024);
+        assert_int_equal(one.size, next->seg.size);
+        assert_memory_equal(one.data + sizeof(kong_segment_header_t),
+                            next->seg.base + sizeof(kong_segment_header_t),
+                            one.size - sizeof(kong_segment_header_t));
     }
 
     compile_state_free(whole);
@@ -1229,8 +1289,8 @@ test_edits(void **state)
         config_free(c);
     }
 
-    printf("# %u steps, %u short, %u requests matched\n", steps, patched,
-           matched);
+    printf("# %u steps, %u short, %u of them pages, %u requests matched\n",
+           steps, patched, pages, matched);
 
     for (k = 0; k < KINDS; k++) {
         printf("# kind %d: %u of %u\n", k, short_ways[k], edits[k]);
@@ -1331,23 +1391,20 @@ test_cases(void **state)
 
 /* the route that a request for /a with this method leads to, by its number */
 static unsigned
-first_of(const segment_buf_t *buf, const char *method)
+first_of(const kong_segment_t *seg, const char *method)
 {
     unsigned          n;
     kong_match_t      m;
-    kong_segment_t    seg;
     kong_match_req_t  req;
 
-    assert_int_equal(kong_segment_open(&seg, buf->data, buf->size,
-                                       KONG_SEGMENT_CONFIG, 0), 0);
     memset(&req, 0, sizeof(req));
     str(&req.path, "/a");
     str(&req.host, "a.test");
     str(&req.method, method);
     str(&req.sni, "");
 
-    assert_true(kong_match(&seg, &req, &m));
-    n = (unsigned) strtoul(kong_segment_str(&seg, seg.routes[m.route].name)
+    assert_true(kong_match(seg, &req, &m));
+    n = (unsigned) strtoul(kong_segment_str(seg, seg->routes[m.route].name)
                            .data + 1, NULL, 10);
 
     return n;
@@ -1385,8 +1442,8 @@ test_ranks(void **state)
 
         put(&t, "]}\n");
         assert_int_equal(step(&t, &c, &s, ROUTES), 1);
-        assert_int_equal(first_of(&s->segment, "POST"), 999);
-        assert_int_equal(first_of(&s->segment, "GET"), i);
+        assert_int_equal(first_of(&s->seg, "POST"), 999);
+        assert_int_equal(first_of(&s->seg, "GET"), i);
     }
 
     compile_state_free(s);
