@@ -2,10 +2,6 @@
  * load: one run from a text to a configuration and its segment: read, hash,
  * parse, validate, compile, verify.  load_run() touches nothing but its load
  * and may therefore run in a thread.
- *
- * A generation is what a good load leaves behind: the configuration and what
- * the Admin API needs to read it.  Its references are counted by the main
- * thread alone.
  */
 
 #ifndef KONG_LOAD_H
@@ -13,17 +9,9 @@
 
 #include <pthread.h>
 
-#include "../compile/compile.h"
 #include "declarative.h"
+#include "generation.h"
 
-
-typedef struct {
-    config_t       *config;
-    uint32_t        number;        /* of the config segment */
-    value_t      ***sorted;        /* by table: its rows by ascending id */
-    compile_state_t *compiled;     /* for the next one; NULL: none */
-    unsigned        refs;
-} generation_t;
 
 typedef enum {
     LOAD_OK = 0,
@@ -104,13 +92,5 @@ void load_run(load_t *l);
 unsigned load_is_change(const load_t *l);
 /* a good load, whose segment is gone, makes another of all that it has */
 void load_run_whole(load_t *l);
-
-void generation_get(generation_t *g);
-void generation_put(generation_t *g);          /* NULL is fine */
-
-/* names in services and targets that must be resolved, each once, lower
- * case; NULL-ended array from `a` */
-const char *const *generation_hosts(arena_t *a, const generation_t *g,
-    size_t *n);
 
 #endif
