@@ -1,5 +1,5 @@
 /*
- * external.h: what the two files that read a plugin's schema from a document
+ * external.h: what the files that read a plugin's schema from a document
  * share.  Everything they make is in one arena that lives as long as the
  * process; a fault is one sentence that begins with its line and path.
  */
@@ -30,6 +30,12 @@ const field_t *external_fields(external_t *x, const value_t *list,
 /* one field's attributes; `rule`: what a conditional check asks, no type */
 int external_field(external_t *x, const value_t *v, const char *path,
     unsigned rule, field_t *f);
+/* the same without its type, and without what only the whole can tell */
+int external_attributes(external_t *x, const value_t *v, const char *path,
+    unsigned rule, field_t *f);
+/* {name: attributes}: the name, and *value; NULL with x->err */
+const char *external_member(external_t *x, const value_t *v,
+    const char *path, const value_t **value);
 /* entity_checks; paths in them begin at these fields */
 const schema_check_t *external_checks(external_t *x, const value_t *list,
     const char *path, const field_t *fields);
