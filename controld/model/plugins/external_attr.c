@@ -3,6 +3,7 @@
  * one table, which says for which types it is and where it goes.
  */
 
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
