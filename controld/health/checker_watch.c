@@ -226,10 +226,7 @@ checker_header(checked_t *to, const char *name, const value_t *value)
     text = arena_alloc(to->arena, strlen(name) + sizeof(": ")
                                   + (value != NULL ? value->len * 3 : 0));
 
-    /* libcurl's word for a header that is empty is one with a semicolon */
-
-    p = text + sprintf(text, "%s%s", name, value == NULL ? ":"
-                                     : value->len == 0 ? ";" : ": ");
+    p = text + sprintf(text, "%s:%s", name, value == NULL ? "" : " ");
 
     for (i = 0; value != NULL && i < value->len; i++) {
         ch = (unsigned char) value->u.string[i];
