@@ -1,6 +1,7 @@
 /*
  * bench_router: what one route match costs, how large the index is, and how
- * long it takes to build ("make bench-router", or bench_router MAX_ROUTES).
+ * long it takes to build ("make bench-router", or bench_router MAX_ROUTES
+ * KIND, one of bench_names).
  *
  * A single match is shorter than what it takes to read a clock.  So the mean
  * comes from batches: 256 requests are copied to where they are in the cache
@@ -429,7 +430,7 @@ bench_case(bench_kind_t kind, size_t n, bench_req_t *reqs)
     }
 
     if (r == NULL
-        || route_section_write(&w, r, rules, n, NULL, &bad, &err) != 0
+        || route_section_write(&w, rules, n, NULL, &bad, &err) != 0
         || writer_finish(&w, &head, &buf) != 0)
     {
         return -1;
@@ -490,6 +491,10 @@ main(int argc, char **argv)
            "percentiles\n", bench_tick * (double) bench_empty);
 
     for (kind = 0; kind < BENCH_KINDS; kind++) {
+        if (argc > 2 && strcmp(argv[2], bench_names[kind]) != 0) {
+            continue;
+        }
+
         for (n = 10; n <= max; n *= (n < 10000) ? 10 : 100) {
             if (bench_case(kind, n, reqs) != 0) {
                 fprintf(stderr, "cannot build or map the segment\n");

@@ -376,7 +376,7 @@ compile_routes(compile_t *cc)
     }
 
     while (rc == 0
-           && route_section_write(&cc->w, r, rules, n_rules, &ri, &bad, &err)
+           && route_section_write(&cc->w, rules, n_rules, &ri, &bad, &err)
               != 0)
     {
         rc = -1;

@@ -561,12 +561,10 @@ patch_orphans(patch_t *p)
 static int
 patch_index(patch_routes_t *pr)
 {
-    int              rc;
-    size_t           i;
-    patch_t         *p;
-    uint32_t         number;
-    route_index_t    ri;
-    route_change_t   change;
+    int             rc;
+    patch_t        *p;
+    route_index_t   ri;
+    route_change_t  change;
 
     p = pr->patch;
     memset(&change, 0, sizeof(change));
@@ -586,16 +584,6 @@ patch_index(patch_routes_t *pr)
 
     if (route_index_change(&change, &ri) != 0) {
         return -1;
-    }
-
-    /* rules are those of the routes that are served, in their order */
-
-    for (i = 0, number = 0; i < p->routes.n_come; i++) {
-        if (number < pr->n_come
-            && p->routes.come[i].record == pr->come[number].route)
-        {
-            pr->records[i].predicates = ri.rules[number++];
-        }
     }
 
     rc = patch_index_take(p, &ri);

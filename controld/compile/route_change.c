@@ -124,14 +124,12 @@ route_index_change(const route_change_t *change, route_index_t *out)
 static int
 change_make(change_t *c, route_index_t *out)
 {
-    bytes_t          predicates;
-    switch_source_t  source;
+    bytes_t  predicates;
 
-    route_items_source(&c->come, &source);
     c->gone_at = malloc((c->go.max + 1) * sizeof(trie_elt_t));
 
     if (c->gone_at == NULL
-        || trie_init(&c->tb, &c->out, c->come.max, &source) != 0
+        || trie_init(&c->tb, &c->out, c->come.max, &c->come.rb) != 0
         || change_hosts(c) != 0 || change_tries(c) != 0 || c->out.failed)
     {
         return -1;
@@ -442,7 +440,9 @@ change_predicates(change_t *c, bytes_t *out)
     n = (uint32_t) (rb->starts.size / sizeof(uint32_t));
     shift = (uint32_t) (rb->conds.size + rb->starts.size);
 
-    if (rb->conds.failed || rb->starts.failed || rb->rules.failed) {
+    if (rb->wanted.failed || rb->conds.failed || rb->starts.failed
+        || rb->rules.failed)
+    {
         out->failed = 1;
         return;
     }

@@ -98,10 +98,8 @@ graft_switch_size(const uint8_t *rest)
 
     for (i = 0; i < sw->n_lists; i++) {
         list = (const kong_switch_list_t *) (const void *) p;
-        p += sizeof(kong_switch_list_t);
-        len = kong_u32(p);
-        p += sizeof(uint32_t) + kong_pad4(len)
-             + list->n * sizeof(kong_cand_t);
+        len = kong_switch_count(list, &p);
+        p += kong_pad4((uint32_t) list->len) + len * sizeof(kong_cand_t);
     }
 
     return (size_t) (p - rest);
@@ -508,7 +506,8 @@ graft_put_cands(graft_t *g, const graft_plan_t *p)
         }
 
         new.rank = g->tb->elts[lo].item->rank;
-        new.target = g->tb->elts[lo].item->target;
+        new.target = rules_target(g->tb->rules,
+                                  g->tb->elts[lo].item->target, RULES_ALL);
         bytes_put(g->out, &new, sizeof(kong_cand_t));
         lo++;
     }

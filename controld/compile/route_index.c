@@ -8,7 +8,6 @@
 
 #include "route_items.h"
 #include "route_rank.h"
-#include "route_switch.h"
 #include "../../ngx_kong_module/snapshot/kong_index.h"
 
 
@@ -71,12 +70,10 @@ route_index_take(route_index_t *out, route_items_t *it)
 {
     out->regexes = it->rb.regexes;
     out->n_regexes = it->rb.n_regexes;
-    out->rules = it->numbers;
     out->text = it->rb.text;
 
     it->rb.regexes = NULL;
     it->rb.text = NULL;
-    it->numbers = NULL;
 }
 
 
@@ -87,7 +84,6 @@ route_index_release(route_index_t *ri)
     free(ri->edits);
     free(ri->predicates);
     free(ri->regexes);
-    free(ri->rules);
     free(ri->text);
     free(ri->order);
     memset(ri, 0, sizeof(route_index_t));
@@ -130,14 +126,12 @@ index_write(route_items_t *it, bytes_t *out)
 static int
 index_write_tries(route_items_t *it, bytes_t *out)
 {
-    int              rc;
-    size_t           i, end;
-    route_host_t    *h;
-    trie_builder_t   tb;
-    switch_source_t  source;
+    int             rc;
+    size_t          i, end;
+    route_host_t   *h;
+    trie_builder_t  tb;
 
-    route_items_source(it, &source);
-    rc = trie_init(&tb, out, it->max, &source);
+    rc = trie_init(&tb, out, it->max, &it->rb);
 
     for (i = 0; i < it->n_hosts && rc == 0; i++) {
         h = &it->hosts[i];

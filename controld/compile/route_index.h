@@ -71,8 +71,6 @@ typedef struct {
     uint32_t               n_rules;        /* PREDICATES.n */
     route_regex_t         *regexes;
     uint32_t               n_regexes;
-    uint32_t              *rules;          /* one a rule: kong_route_t's
-                                              predicates */
     char                  *text;           /* of the regexes */
     route_order_t         *order;
     size_t                 n_order;
@@ -104,9 +102,9 @@ typedef struct {
 int route_index_build(const route_rule_t *rules, size_t n,
     route_index_t *out, size_t *bad, const char **err);
 /*
- * 0: *out is what the index becomes; out->regexes are those that come to
- * the others, out->rules are of `rules`.  -1: it has to be built whole
- * (out of memory or of room, a bad rule, what is rare).
+ * 0: *out is what the index becomes; out->regexes are those that come to the
+ * others.  -1: it has to be built whole (out of memory or of room, a bad
+ * rule, what is rare).
  */
 int route_index_change(const route_change_t *change, route_index_t *out);
 void route_index_release(route_index_t *ri);

@@ -14,13 +14,10 @@
 #include "../../ngx_kong_module/snapshot/kong_index.h"
 
 
-#define COND_REUSE     8        /* conditions of an entry looked at again */
-
-
 static int items_allocate(route_items_t *it);
 static int items_all(route_items_t *it);
 static int items_rule_items(route_items_t *it, const route_rule_t *r,
-    size_t *entry, const rules_set_t *set);
+    size_t *entry, uint32_t rules);
 static int items_host(route_items_t *it, kong_str_t host, uint32_t *bucket,
     int32_t *port);
 static int items_intern(route_items_t *it, uint32_t kind, kong_str_t host,
@@ -67,7 +64,7 @@ route_items_make(route_items_t *it, const route_rule_t *rules, size_t n,
 
     it->err = "out of memory";
 
-    return items_sort(it);
+    return it->rb.wanted.failed ? -1 : items_sort(it);
 }
 
 
@@ -78,20 +75,7 @@ route_items_release(route_items_t *it)
     free(it->hosts);
     free(it->table);
     free(it->items);
-    free(it->numbers);
-    free(it->owner);
     rules_release(&it->rb);
-}
-
-
-void
-route_items_source(const route_items_t *it, switch_source_t *source)
-{
-    source->rules = it->rules;
-    source->owner = it->owner;
-    source->conds = &it->rb.conds;
-    source->first_cond = it->rb.first.cond;
-    source->first_rule = it->rb.first.rule;
 }
 
 
@@ -120,12 +104,9 @@ items_allocate(route_items_t *it)
     it->hosts = malloc((hosts + 1) * sizeof(route_host_t));
     it->table = calloc(it->n_table, sizeof(uint32_t));
     it->items = malloc((it->n_items + 1) * sizeof(trie_item_t));
-    it->numbers = calloc(it->n_rules + 1, sizeof(uint32_t));
-    it->owner = malloc((it->n_rules + 1) * sizeof(uint32_t));
 
     if (it->ranks == NULL || it->hosts == NULL || it->table == NULL
-        || it->items == NULL || it->numbers == NULL
-        || it->owner == NULL
+        || it->items == NULL
         || rules_init(&it->rb, it->rules, it->n_rules) != 0)
     {
         return -1;
@@ -141,21 +122,18 @@ items_allocate(route_items_t *it)
 static int
 items_all(route_items_t *it)
 {
-    size_t       i, entry;
-    rules_set_t  set;
+    size_t               i, entry;
+    const route_rule_t  *r;
 
     it->n_items = 0;
     entry = 0;
 
     for (i = 0; i < it->n_rules; i++) {
-        rules_add(&it->rb, &it->rules[i], &set);
-        it->numbers[i] = set.number;
+        r = &it->rules[i];
 
-        if (set.number != 0) {
-            it->owner[set.number - 1 - it->rb.first.rule] = (uint32_t) i;
-        }
-
-        if (items_rule_items(it, &it->rules[i], &entry, &set) != 0) {
+        if (items_rule_items(it, r, &entry,
+                             rules_any(r) ? (uint32_t) i + 1 : 0) != 0)
+        {
             it->bad = i;
             return -1;
         }
@@ -165,42 +143,18 @@ items_all(route_items_t *it)
 }
 
 
-/* the route itself, or a condition that leads to it */
-static uint32_t
-items_target(route_items_t *it, const kong_cond_t *cond, size_t first)
-{
-    size_t             i, n;
-    const kong_cond_t *conds;
-
-    if (cond->flags == 0 && cond->rules == 0 && cond->regex == KONG_NONE) {
-        return cond->route;
-    }
-
-    conds = (const kong_cond_t *) (const void *) it->rb.conds.data;
-    n = it->rb.conds.size / sizeof(kong_cond_t);
-
-    for (i = n; i > first && n - i < COND_REUSE; i--) {
-        if (memcmp(&conds[i - 1], cond, sizeof(kong_cond_t)) == 0) {
-            return KONG_CAND_COND | (it->rb.first.cond + (uint32_t) i - 1);
-        }
-    }
-
-    bytes_put(&it->rb.conds, cond, sizeof(kong_cond_t));
-
-    return KONG_CAND_COND | (it->rb.first.cond + (uint32_t) n);
-}
-
-
 static int
 items_rule_items(route_items_t *it, const route_rule_t *r, size_t *entry,
-    const rules_set_t *set)
+    uint32_t rules)
 {
     size_t        first;
     int32_t       port;
-    uint32_t      i, j;
+    uint32_t      i, j, methods;
     kong_str_t    path;
     kong_cond_t   cond;
     trie_item_t  *item;
+
+    methods = rules_methods(r);
 
     for (i = 0; i < r->n_paths || i == 0; i++, (*entry)++) {
         memset(&cond, 0, sizeof(cond));
@@ -208,7 +162,7 @@ items_rule_items(route_items_t *it, const route_rule_t *r, size_t *entry,
 
         cond.route = r->route;
         cond.regex = KONG_NONE;
-        cond.rules = set->number;
+        cond.rules = rules;
 
         if (i < r->n_paths) {
             path = r->paths[i];
@@ -226,7 +180,7 @@ items_rule_items(route_items_t *it, const route_rule_t *r, size_t *entry,
             return -1;
         }
 
-        first = it->rb.conds.size / sizeof(kong_cond_t);
+        first = rules_wanted(&it->rb, rules != 0);
 
         for (j = 0; j < r->n_hosts || j == 0; j++) {
             item = &it->items[it->n_items++];
@@ -242,11 +196,11 @@ items_rule_items(route_items_t *it, const route_rule_t *r, size_t *entry,
                 return -1;
             }
 
-            cond.flags = (uint16_t) (set->methods
+            cond.flags = (uint16_t) (methods
                                      | (port >= 0 ? KONG_COND_PORT : 0));
             cond.port = (uint16_t) (port >= 0 ? port : 0);
 
-            item->target = items_target(it, &cond, first);
+            item->target = rules_want(&it->rb, &cond, first);
             it->hosts[item->bucket].n++;
         }
     }

@@ -8,7 +8,6 @@
 #define KONG_ROUTE_ITEMS_H
 
 #include "route_rules.h"
-#include "route_switch.h"
 #include "route_trie.h"
 #include "../../ngx_kong_module/snapshot/kong_index.h"
 
@@ -40,8 +39,6 @@ typedef struct {
     size_t               max;        /* items of the largest bucket */
 
     rules_builder_t      rb;
-    uint32_t            *numbers;    /* of the rules' rules + 1, or 0 */
-    uint32_t            *owner;      /* rule, by the number of its rules */
 } route_items_t;
 
 
@@ -56,8 +53,6 @@ int route_items_make(route_items_t *it, const route_rule_t *rules, size_t n,
     uint32_t *ranks, const rules_first_t *first);
 void route_items_release(route_items_t *it);
 
-/* what the tries of these items are built with */
-void route_items_source(const route_items_t *it, switch_source_t *source);
 /* route_index.c: parts of the section, and what outlives the items */
 void route_bucket_put(bytes_t *out, const route_host_t *h);
 void route_host_length(kong_index_t *head, const route_host_t *h);

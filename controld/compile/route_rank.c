@@ -28,24 +28,19 @@
 #define PRIO_PRIORITY  19
 #define PRIO_LENGTH    0x7ffff
 
-typedef struct {
-    uint64_t             key;
-    uint32_t             entry;
-} rank_key_t;
-
 
 static route_order_t *rank_entries(const route_rule_t *r, route_order_t *e);
 static uint64_t rank_priority(const route_rule_t *r, const kong_str_t *path);
 static void rank_derived_id(const route_rule_t *r, uint32_t group,
     uint8_t id[16]);
-static void rank_sort(route_order_t *entries, size_t n, rank_key_t **keys,
-    rank_key_t **spare);
-static void rank_ties(route_order_t *e, size_t n, rank_key_t *keys);
+static void rank_sort(route_order_t *entries, size_t n, route_key_t **keys,
+    route_key_t **spare);
+static void rank_ties(route_order_t *e, size_t n, route_key_t *keys);
 static size_t rank_merge(const route_order_t *from, size_t n_from,
     const uint8_t *gone, const route_order_t *entries,
-    const rank_key_t *keys, size_t n, route_order_t *out);
+    const route_key_t *keys, size_t n, route_order_t *out);
 static unsigned rank_before(const route_order_t *a, const route_order_t *b);
-static int rank_number(route_order_t *out, size_t n, const rank_key_t *keys,
+static int rank_number(route_order_t *out, size_t n, const route_key_t *keys,
     uint32_t *ranks);
 
 
@@ -64,13 +59,13 @@ route_ranks_change(const route_order_t *from, size_t n_from,
 {
     size_t          i, n_new;
     uint32_t       *ranks;
-    rank_key_t     *keys, *spare;
+    route_key_t     *keys, *spare;
     route_order_t  *entries, *next, *out;
 
     n_new = route_entries(rules, n);
     entries = malloc((n_new + 1) * sizeof(route_order_t));
-    keys = malloc((n_new + 1) * sizeof(rank_key_t));
-    spare = malloc((n_new + 1) * sizeof(rank_key_t));
+    keys = malloc((n_new + 1) * sizeof(route_key_t));
+    spare = malloc((n_new + 1) * sizeof(route_key_t));
     ranks = malloc((n_new + 1) * sizeof(uint32_t));
     out = arena_large((n_from + n_new + 1) * sizeof(route_order_t));
 
@@ -104,7 +99,7 @@ route_ranks_change(const route_order_t *from, size_t n_from,
 /* of two runs in order; what is new has no rank yet */
 static size_t
 rank_merge(const route_order_t *from, size_t n_from, const uint8_t *gone,
-    const route_order_t *entries, const rank_key_t *keys, size_t n,
+    const route_order_t *entries, const route_key_t *keys, size_t n,
     route_order_t *out)
 {
     size_t                i, j, k;
@@ -150,7 +145,7 @@ rank_before(const route_order_t *a, const route_order_t *b)
 
 /* every run of new entries shares the room between its neighbours */
 static int
-rank_number(route_order_t *out, size_t n, const rank_key_t *keys,
+rank_number(route_order_t *out, size_t n, const route_key_t *keys,
     uint32_t *ranks)
 {
     size_t    i, j, k;
@@ -323,12 +318,12 @@ rank_derived_id(const route_rule_t *r, uint32_t group, uint8_t id[16])
 
 
 /* stable, by digits of 11 bits; digits that are all alike are skipped */
-static void
-rank_radix(rank_key_t **keys, rank_key_t **spare, size_t n)
+void
+route_sort(route_key_t **keys, route_key_t **spare, size_t n)
 {
     size_t        i, sum, c;
     unsigned      d, shift;
-    rank_key_t  *from, *to;
+    route_key_t  *from, *to;
     static const unsigned  digits = 6, bits = 11;
     size_t        count[2048];
 
@@ -365,8 +360,8 @@ rank_radix(rank_key_t **keys, rank_key_t **spare, size_t n)
 
 /* both sort descending; within a route the order of its paths stays */
 static void
-rank_sort(route_order_t *entries, size_t n, rank_key_t **keys,
-    rank_key_t **spare)
+rank_sort(route_order_t *entries, size_t n, route_key_t **keys,
+    route_key_t **spare)
 {
     size_t  i;
 
@@ -375,13 +370,13 @@ rank_sort(route_order_t *entries, size_t n, rank_key_t **keys,
         (*keys)[i].entry = (uint32_t) i;
     }
 
-    rank_radix(keys, spare, n);
+    route_sort(keys, spare, n);
 
     for (i = 0; i < n; i++) {
         (*keys)[i].key = ~entries[(*keys)[i].entry].prio;
     }
 
-    rank_radix(keys, spare, n);
+    route_sort(keys, spare, n);
     rank_ties(entries, n, *keys);
 }
 
@@ -390,7 +385,7 @@ rank_sort(route_order_t *entries, size_t n, rank_key_t **keys,
 static int
 rank_tie_cmp(const void *one, const void *two, void *data)
 {
-    const rank_key_t    *k, *l;
+    const route_key_t    *k, *l;
     const route_order_t  *a, *b;
 
     k = one;
@@ -407,7 +402,7 @@ rank_tie_cmp(const void *one, const void *two, void *data)
 
 
 static void
-rank_ties(route_order_t *e, size_t n, rank_key_t *keys)
+rank_ties(route_order_t *e, size_t n, route_key_t *keys)
 {
     size_t  i, j;
 
@@ -420,7 +415,7 @@ rank_ties(route_order_t *e, size_t n, rank_key_t *keys)
         }
 
         if (j - i > 1) {
-            qsort_r(&keys[i], j - i, sizeof(rank_key_t), rank_tie_cmp, e);
+            qsort_r(&keys[i], j - i, sizeof(route_key_t), rank_tie_cmp, e);
         }
     }
 }

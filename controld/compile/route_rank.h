@@ -9,6 +9,12 @@
 #include "route_index.h"
 
 
+typedef struct {
+    uint64_t  key;
+    uint32_t  entry;
+} route_key_t;
+
+
 static inline unsigned
 route_is_regex(const kong_str_t *path)
 {
@@ -33,5 +39,9 @@ uint32_t *route_ranks(const route_rule_t *rules, size_t n,
 uint32_t *route_ranks_change(const route_order_t *from, size_t n_from,
     const uint8_t *gone, const route_rule_t *rules, size_t n,
     route_order_t **order, size_t *n_order);
+
+/* by key, stable, in time that grows as n does; the two arrays of n may change
+ * places */
+void route_sort(route_key_t **keys, route_key_t **spare, size_t n);
 
 #endif

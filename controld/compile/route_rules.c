@@ -9,10 +9,26 @@
 #include <string.h>
 
 #include "route_rules.h"
-#include "../../ngx_kong_module/snapshot/kong_index.h"
+
+
+#define RULES_REUSE    8            /* conditions looked at again */
+#define RULES_WANTED   0x40000000u  /* of an item's target: not a number yet,
+                                       but that of a wanted condition */
+
+/* a condition whose rules have no number yet */
+typedef struct {
+    kong_cond_t  cond;
+    uint32_t     whole;         /* its target for good + 1, or 0 */
+    uint32_t     part;          /* the same without the header `skipped` */
+    uint32_t     skipped;
+} rules_want_t;
 
 
 static void rules_count(const route_rule_t *r, size_t *text, size_t *n);
+static uint32_t rules_put_cond(rules_builder_t *rb, const kong_cond_t *cond);
+static uint32_t rules_number(rules_builder_t *rb, uint32_t i, uint32_t skip);
+static uint32_t rules_add(rules_builder_t *rb, const route_rule_t *r,
+    uint32_t skip);
 static void rules_put_snis(rules_builder_t *rb, const route_rule_t *r);
 static void rules_put_header(rules_builder_t *rb, const route_header_t *h);
 static unsigned rules_alternates(kong_str_t p);
@@ -25,6 +41,7 @@ rules_init(rules_builder_t *rb, const route_rule_t *rules, size_t n)
 
     memset(rb, 0, sizeof(rules_builder_t));
 
+    rb->source = rules;
     text = 1;
     regexes = 0;
 
@@ -40,7 +57,11 @@ rules_init(rules_builder_t *rb, const route_rule_t *rules, size_t n)
     rb->regexes = malloc((regexes + 1) * sizeof(route_regex_t));
     rb->table = malloc(((size_t) rb->mask + 1) * sizeof(uint32_t));
 
-    if (rb->text == NULL || rb->regexes == NULL || rb->table == NULL) {
+    rb->seen = calloc(n + 1, sizeof(rules_seen_t));
+
+    if (rb->text == NULL || rb->regexes == NULL || rb->table == NULL
+        || rb->seen == NULL)
+    {
         return -1;
     }
 
@@ -54,9 +75,11 @@ rules_init(rules_builder_t *rb, const route_rule_t *rules, size_t n)
 void
 rules_release(rules_builder_t *rb)
 {
+    bytes_release(&rb->wanted);
     bytes_release(&rb->conds);
     bytes_release(&rb->starts);
     bytes_release(&rb->rules);
+    free(rb->seen);
     free(rb->regexes);
     free(rb->table);
     free(rb->text);
@@ -80,17 +103,33 @@ rules_count(const route_rule_t *r, size_t *text, size_t *n)
         }
     }
 
-    for (i = 0; i < r->n_snis; i++) {
-        *text += r->snis[i].len;
-    }
-
     for (i = 0; i < r->n_headers; i++) {
-        *text += r->headers[i].name.len;
-        *n += r->headers[i].n_values;
-
         for (j = 0; j < r->headers[i].n_values; j++) {
-            *text += r->headers[i].values[j].len;
+            if (rules_is_pattern(&r->headers[i].values[j])) {
+                *text += r->headers[i].values[j].len;
+                *n += 1;
+            }
         }
+    }
+}
+
+
+unsigned
+rules_is_pattern(const kong_str_t *value)
+{
+    return value->len >= 2 && memcmp(value->data, "~*", 2) == 0;
+}
+
+
+void
+rules_lower_copy(char *out, const kong_str_t *s)
+{
+    char    ch;
+    size_t  i;
+
+    for (i = 0; i < s->len; i++) {
+        ch = s->data[i];
+        out[i] = (char) (ch | ((ch >= 'A' && ch <= 'Z') << 5));
     }
 }
 
@@ -110,14 +149,7 @@ rules_lower(rules_builder_t *rb, kong_str_t s)
         return s;
     }
 
-    for (i = 0; i < s.len; i++) {
-        rb->next[i] = s.data[i];
-
-        if (s.data[i] >= 'A' && s.data[i] <= 'Z') {
-            rb->next[i] |= 0x20;
-        }
-    }
-
+    rules_lower_copy(rb->next, &s);
     s.data = rb->next;
     rb->next += s.len;
 
@@ -302,36 +334,212 @@ rules_alternates(kong_str_t p)
 }
 
 
-/*
- * Methods become bits; those without one, SNIs and headers go into the
- * route's rules.
- */
-void
-rules_add(rules_builder_t *rb, const route_rule_t *r, rules_set_t *set)
+uint32_t
+rules_methods(const route_rule_t *r)
 {
-    uint32_t      i, bit;
-    size_t        at;
+    uint32_t  i, bits;
+
+    for (i = 0, bits = 0; i < r->n_methods; i++) {
+        bits |= kong_method_bit(r->methods[i].data, r->methods[i].len);
+    }
+
+    return bits;
+}
+
+
+unsigned
+rules_any(const route_rule_t *r)
+{
+    return r->n_snis != 0 || r->n_headers != 0
+           || (rules_methods(r) & KONG_COND_METHOD_OTHER);
+}
+
+
+size_t
+rules_wanted(const rules_builder_t *rb, unsigned any)
+{
+    return any ? rb->wanted.size / sizeof(rules_want_t)
+               : rb->conds.size / sizeof(kong_cond_t);
+}
+
+
+/* an equal one among the last of those that begin with a condition */
+static uint32_t
+rules_find(const bytes_t *list, size_t size, size_t from,
+    const kong_cond_t *cond)
+{
+    size_t  i, n;
+
+    n = list->size / size;
+
+    for (i = n; i > from && n - i < RULES_REUSE; i--) {
+        if (memcmp(list->data + (i - 1) * size, cond, sizeof(kong_cond_t))
+            == 0)
+        {
+            return (uint32_t) i - 1;
+        }
+    }
+
+    return KONG_NONE;
+}
+
+
+uint32_t
+rules_want(rules_builder_t *rb, const kong_cond_t *cond, size_t from)
+{
+    uint32_t      i;
+    rules_want_t  want;
+
+    if (cond->rules != 0) {
+        i = rules_find(&rb->wanted, sizeof(want), from, cond);
+
+        if (i == KONG_NONE) {
+            i = (uint32_t) rules_wanted(rb, 1);
+            memset(&want, 0, sizeof(want));
+            want.cond = *cond;
+            bytes_put(&rb->wanted, &want, sizeof(want));
+        }
+
+        return KONG_CAND_COND | RULES_WANTED | i;
+    }
+
+    if (cond->flags == 0 && cond->regex == KONG_NONE) {
+        return cond->route;
+    }
+
+    i = rules_find(&rb->conds, sizeof(kong_cond_t), from, cond);
+
+    return (i == KONG_NONE)
+           ? rules_put_cond(rb, cond)
+           : KONG_CAND_COND | (rb->first.cond + i);
+}
+
+
+static uint32_t
+rules_put_cond(rules_builder_t *rb, const kong_cond_t *cond)
+{
+    size_t  n;
+
+    n = rb->conds.size / sizeof(kong_cond_t);
+    bytes_put(&rb->conds, cond, sizeof(kong_cond_t));
+
+    return KONG_CAND_COND | (rb->first.cond + (uint32_t) n);
+}
+
+
+/* NULL when the target is one for good */
+static rules_want_t *
+rules_wanted_by(const rules_builder_t *rb, uint32_t target)
+{
+    if ((target & (KONG_CAND_COND|RULES_WANTED))
+        != (KONG_CAND_COND|RULES_WANTED))
+    {
+        return NULL;
+    }
+
+    return (rules_want_t *) (void *) rb->wanted.data
+           + (target & ~(KONG_CAND_COND|RULES_WANTED));
+}
+
+
+const route_rule_t *
+rules_of(const rules_builder_t *rb, uint32_t target)
+{
+    const rules_want_t  *w;
+
+    w = rules_wanted_by(rb, target);
+
+    return (w == NULL) ? NULL : &rb->source[w->cond.rules - 1];
+}
+
+
+uint32_t
+rules_target(rules_builder_t *rb, uint32_t target, uint32_t skip)
+{
+    kong_cond_t    cond;
+    rules_want_t  *w;
+
+    w = rules_wanted_by(rb, target);
+
+    if (w == NULL || rb->wanted.failed) {
+        return target;
+    }
+
+    if (skip == RULES_ALL && w->whole != 0) {
+        return w->whole - 1;
+    }
+
+    if (skip != RULES_ALL && w->part != 0 && w->skipped == skip) {
+        return w->part - 1;
+    }
+
+    cond = w->cond;
+    cond.rules = rules_number(rb, cond.rules - 1, skip);
+
+    target = (cond.flags == 0 && cond.rules == 0 && cond.regex == KONG_NONE)
+             ? cond.route : rules_put_cond(rb, &cond);
+
+    if (skip == RULES_ALL) {
+        w->whole = target + 1;
+
+    } else {
+        w->part = target + 1;
+        w->skipped = skip;
+    }
+
+    return target;
+}
+
+
+/* a route has its rules once, and once without the header that was last
+ * skipped */
+static uint32_t
+rules_number(rules_builder_t *rb, uint32_t i, uint32_t skip)
+{
+    rules_seen_t  *seen;
+
+    seen = &rb->seen[i];
+
+    if (skip == RULES_ALL) {
+        if (seen->whole == 0) {
+            seen->whole = rules_add(rb, &rb->source[i], skip);
+        }
+
+        return seen->whole;
+    }
+
+    if (seen->part == 0 || seen->skipped != skip) {
+        seen->part = rules_add(rb, &rb->source[i], skip);
+        seen->skipped = skip;
+    }
+
+    return seen->part;
+}
+
+
+/* methods without a bit, SNIs and headers; 0 when there are none */
+static uint32_t
+rules_add(rules_builder_t *rb, const route_rule_t *r, uint32_t skip)
+{
+    uint32_t      i;
     kong_rules_t  head;
 
-    set->number = 0;
-    set->methods = 0;
     memset(&head, 0, sizeof(head));
 
     for (i = 0; i < r->n_methods; i++) {
-        bit = kong_method_bit(r->methods[i].data, r->methods[i].len);
-        set->methods |= bit;
-        head.n_methods += (bit == KONG_COND_METHOD_OTHER);
-    }
-
-    if (head.n_methods == 0 && r->n_snis == 0 && r->n_headers == 0) {
-        return;
+        head.n_methods += (kong_method_bit(r->methods[i].data,
+                                           r->methods[i].len)
+                           == KONG_COND_METHOD_OTHER);
     }
 
     head.n_snis = r->n_snis;
-    head.n_headers = r->n_headers;
+    head.n_headers = r->n_headers - (skip != RULES_ALL);
 
-    at = rb->rules.size;
-    bytes_put32(&rb->starts, (uint32_t) at);
+    if (head.n_methods == 0 && head.n_snis == 0 && head.n_headers == 0) {
+        return 0;
+    }
+
+    bytes_put32(&rb->starts, (uint32_t) rb->rules.size);
     bytes_put(&rb->rules, &head, sizeof(head));
 
     for (i = 0; i < r->n_methods; i++) {
@@ -345,11 +553,26 @@ rules_add(rules_builder_t *rb, const route_rule_t *r, rules_set_t *set)
     rules_put_snis(rb, r);
 
     for (i = 0; i < r->n_headers; i++) {
-        rules_put_header(rb, &r->headers[i]);
+        if (i != skip) {
+            rules_put_header(rb, &r->headers[i]);
+        }
     }
 
-    set->number = rb->first.rule
-                  + (uint32_t) (rb->starts.size / sizeof(uint32_t));
+    return rb->first.rule + (uint32_t) (rb->starts.size / sizeof(uint32_t));
+}
+
+
+static void
+rules_put_lower(bytes_t *out, const kong_str_t *s)
+{
+    size_t  at;
+
+    at = out->size + sizeof(uint32_t);
+    bytes_put_str(out, s->data, s->len);
+
+    if (!out->failed) {
+        rules_lower_copy((char *) out->data + at, s);
+    }
 }
 
 
@@ -362,7 +585,7 @@ rules_put_snis(rules_builder_t *rb, const route_rule_t *r)
     kong_str_t  s;
 
     for (i = 0; i < r->n_snis; i++) {
-        s = rules_lower(rb, r->snis[i]);
+        s = r->snis[i];
 
         if (s.len > 1 && s.data[s.len - 1] == '.') {
             s.len--;
@@ -372,7 +595,7 @@ rules_put_snis(rules_builder_t *rb, const route_rule_t *r)
 
         bytes_put32(&rb->rules, (kind < 0) ? KONG_HOST_PLAIN
                                            : (uint32_t) kind);
-        bytes_put_str(&rb->rules, s.data, s.len);
+        rules_put_lower(&rb->rules, &s);
     }
 }
 
@@ -381,33 +604,36 @@ rules_put_snis(rules_builder_t *rb, const route_rule_t *r)
 static void
 rules_put_header(rules_builder_t *rb, const route_header_t *h)
 {
-    uint32_t    i, pass, regex;
+    char       *mark;
+    uint32_t    i, n, pass, regex;
     kong_str_t  s;
 
     bytes_put32(&rb->rules, h->n_values);
-    s = rules_lower(rb, h->name);
-    bytes_put_str(&rb->rules, s.data, s.len);
+    rules_put_lower(&rb->rules, &h->name);
 
     for (pass = 0; pass < 2; pass++) {
         for (i = 0; i < h->n_values; i++) {
             s = h->values[i];
 
-            if ((s.len >= 2 && memcmp(s.data, "~*", 2) == 0) != pass) {
+            if (rules_is_pattern(&s) != pass) {
                 continue;
             }
 
             regex = KONG_NONE;
-            s = rules_lower(rb, s);
 
             if (pass == 1) {
+                n = rb->n_regexes;
+                mark = rb->next;
+                s = rules_lower(rb, s);
                 s.data += 2;
                 s.len -= 2;
                 regex = rules_regex(rb, s, KONG_REGEX_CASELESS);
+                rb->next = (rb->n_regexes == n) ? mark : rb->next;
                 s.len = 0;
             }
 
             bytes_put32(&rb->rules, regex);
-            bytes_put_str(&rb->rules, s.data, s.len);
+            rules_put_lower(&rb->rules, &s);
         }
     }
 }
@@ -429,8 +655,8 @@ rules_finish(rules_builder_t *rb, bytes_t *out)
     base = sizeof(head) + rb->conds.size + (n + 1) * sizeof(uint32_t);
     bytes_put32(&rb->starts, (uint32_t) rb->rules.size);
 
-    if (rb->conds.failed || rb->starts.failed || rb->rules.failed
-        || base > KONG_SEGMENT_SIZE_MAX - rb->rules.size)
+    if (rb->wanted.failed || rb->conds.failed || rb->starts.failed
+        || rb->rules.failed || base > KONG_SEGMENT_SIZE_MAX - rb->rules.size)
     {
         out->failed = 1;
         return;

@@ -9,9 +9,8 @@
 
 
 int
-route_section_write(writer_t *w, kong_route_t *routes,
-    const route_rule_t *rules, size_t n, route_index_t *keep, size_t *bad,
-    const char **err)
+route_section_write(writer_t *w, const route_rule_t *rules, size_t n,
+    route_index_t *keep, size_t *bad, const char **err)
 {
     size_t          i;
     kong_regex_t   *re;
@@ -32,10 +31,6 @@ route_section_write(writer_t *w, kong_route_t *routes,
         re[i].flags = from->flags;
         re[i].hash = kong_regex_hash(from->flags, from->pattern.data,
                                      from->pattern.len);
-    }
-
-    for (i = 0; i < n; i++) {
-        routes[rules[i].route].predicates = ri.rules[i];
     }
 
     writer_take(w, KONG_SECTION_PREDICATES, ri.n_rules, ri.predicates,

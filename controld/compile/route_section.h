@@ -11,13 +11,10 @@
 
 
 /*
- * Adds the sections REGEXES, PREDICATES and INDEX, and fills in `predicates`
- * of the routes (the records of the section ROUTES) that the rules name.
- * Errors as route_index_build().  *ri, when not NULL, keeps the rest, to be
- * released.
+ * Adds the sections REGEXES, PREDICATES and INDEX.  Errors as
+ * route_index_build().  *ri, when not NULL, keeps the rest, to be released.
  */
-int route_section_write(writer_t *w, kong_route_t *routes,
-    const route_rule_t *rules, size_t n, route_index_t *ri, size_t *bad,
-    const char **err);
+int route_section_write(writer_t *w, const route_rule_t *rules, size_t n,
+    route_index_t *ri, size_t *bad, const char **err);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "route_rank.h"
 #include "route_switch.h"
 #include "route_trie.h"
 #include "../../ngx_kong_module/snapshot/kong_index.h"
@@ -17,10 +18,12 @@
 #define TRIE_ENDED    8         /* low byte of a chunk, which says how many
                                    bytes were left: more follow */
 #define TRIE_SMALL    24        /* ranges sorted by insertion */
+#define TRIE_LARGE    4096      /* ranks sorted digit by digit */
 
 
 static void trie_sort(trie_elt_t *e, size_t n, uint32_t depth);
 static void trie_sort_ranks(trie_elt_t *e, size_t n);
+static int trie_sort_many(trie_elt_t *e, size_t n);
 static void trie_insertion(trie_elt_t *e, size_t n, uint32_t depth);
 static size_t trie_children(trie_builder_t *tb, size_t lo, size_t hi,
     uint32_t depth);
@@ -30,12 +33,12 @@ static size_t trie_boundary(const trie_elt_t *e, size_t lo, size_t hi,
 
 int
 trie_init(trie_builder_t *tb, bytes_t *out, size_t max,
-    const switch_source_t *source)
+    rules_builder_t *rules)
 {
     memset(tb, 0, sizeof(trie_builder_t));
 
     tb->out = out;
-    tb->source = source;
+    tb->rules = rules;
     tb->elts = malloc((max ? max : 1) * sizeof(trie_elt_t));
 
     return (tb->elts == NULL) ? -1 : 0;
@@ -236,9 +239,51 @@ trie_sort_ranks(trie_elt_t *e, size_t n)
         e[i].chunk = e[i].item->rank;
     }
 
+    if (n > TRIE_LARGE && trie_sort_many(e, n) == 0) {
+        return;
+    }
+
     if (n > 1) {
         qsort(e, n, sizeof(trie_elt_t), trie_rank_cmp);
     }
+}
+
+
+/* 0, or -1: there is no memory for it */
+static int
+trie_sort_many(trie_elt_t *e, size_t n)
+{
+    int           rc;
+    size_t        i;
+    trie_elt_t   *copy;
+    route_key_t  *keys, *spare;
+
+    copy = malloc(n * sizeof(trie_elt_t));
+    keys = malloc(n * sizeof(route_key_t));
+    spare = malloc(n * sizeof(route_key_t));
+    rc = -1;
+
+    if (copy != NULL && keys != NULL && spare != NULL) {
+        for (i = 0; i < n; i++) {
+            keys[i].key = e[i].chunk;
+            keys[i].entry = (uint32_t) i;
+        }
+
+        memcpy(copy, e, n * sizeof(trie_elt_t));
+        route_sort(&keys, &spare, n);
+
+        for (i = 0; i < n; i++) {
+            e[i] = copy[keys[i].entry];
+        }
+
+        rc = 0;
+    }
+
+    free(copy);
+    free(keys);
+    free(spare);
+
+    return rc;
 }
 
 
@@ -321,7 +366,7 @@ trie_branch(trie_builder_t *tb, size_t lo, size_t hi, uint32_t depth,
 {
     int                 rc;
     size_t              i, base, n, own, mid, node, links, end;
-    uint32_t            label, name;
+    uint32_t            label;
     switch_t            sw;
     bytes_t            *out;
     trie_kid_t         *kids;
@@ -350,12 +395,12 @@ trie_branch(trie_builder_t *tb, size_t lo, size_t hi, uint32_t depth,
     base = tb->kids.size;
     n = (mid < hi) ? trie_children(tb, mid, hi, depth + label) : 0;
 
-    switch_choose(tb->source, e + lo, mid - lo, &sw);
-    own = mid - lo;
-
-    for (i = lo; i < mid && sw.n != 0; i++) {
-        own -= (switch_header(tb->source, &sw, e[i].item, &name) != NULL);
+    if (switch_choose(tb->rules, e + lo, mid - lo, &sw) != 0) {
+        out->failed = 1;
+        return 0;
     }
+
+    own = mid - lo - sw.n_switched;
 
     node = out->size;
     bytes_put32(out, kong_node_word(label, n, sw.n != 0,
@@ -369,6 +414,7 @@ trie_branch(trie_builder_t *tb, size_t lo, size_t hi, uint32_t depth,
     bytes_pad(out, 4);
 
     if (tb->kids.failed) {
+        switch_release(&sw);
         out->failed = 1;
         return 0;
     }
@@ -380,16 +426,16 @@ trie_branch(trie_builder_t *tb, size_t lo, size_t hi, uint32_t depth,
     (void) bytes_add(out, n * sizeof(uint32_t));
 
     for (i = lo; i < mid; i++) {
-        if (sw.n == 0 || switch_header(tb->source, &sw, e[i].item, &name)
-                         == NULL)
-        {
+        if (sw.n == 0 || sw.own[i - lo]) {
             bytes_put32(out, e[i].item->rank);
-            bytes_put32(out, e[i].item->target);
+            bytes_put32(out, rules_target(tb->rules, e[i].item->target,
+                                          RULES_ALL));
         }
     }
 
     if (sw.n != 0) {
-        switch_write(tb->source, &sw, e + lo, mid - lo, out);
+        switch_write(tb->rules, &sw, out);
+        switch_release(&sw);
     }
 
     for (i = 0; i < n && !out->failed; i++) {

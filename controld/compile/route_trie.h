@@ -6,6 +6,7 @@
 #define KONG_ROUTE_TRIE_H
 
 #include "bytes.h"
+#include "route_rules.h"
 
 
 /* a candidate and the path prefix at whose node it hangs */
@@ -23,11 +24,9 @@ typedef struct {
     const trie_item_t  *item;
 } trie_elt_t;
 
-typedef struct switch_source_s  switch_source_t;
-
 typedef struct {
     bytes_t            *out;
-    const switch_source_t *source;
+    rules_builder_t    *rules;
     trie_elt_t         *elts;        /* room for the largest trie */
     bytes_t             kids;        /* children of the nodes under way */
     const trie_item_t  *bad;         /* set when the trie is too deep */
@@ -41,9 +40,10 @@ typedef struct {
 } trie_kid_t;
 
 
-/* max: items of the largest trie.  0 or -1, out of memory */
+/* max: items of the largest trie; rules: behind their targets.  0 or -1, out
+ * of memory */
 int trie_init(trie_builder_t *tb, bytes_t *out, size_t max,
-    const switch_source_t *source);
+    rules_builder_t *rules);
 /* appends the trie of n > 0 items to *out.  -1: tb->bad is too deep */
 int trie_build(trie_builder_t *tb, const trie_item_t *items, size_t n);
 void trie_release(trie_builder_t *tb);

@@ -548,29 +548,30 @@ static kong_segment_rc_t
 kong_verify_list(verify_t *v, const kong_switch_t *sw,
     const kong_index_slot_t *slots)
 {
-    uint32_t                   pos;
+    uint32_t                   pos, n;
     uint64_t                   hash;
     const uint8_t             *p;
     const kong_switch_list_t  *list;
 
     pos = (uint32_t) (v->base + v->pos - (const uint8_t *) sw);
     list = (const void *) kong_verify_take(v, sizeof(kong_switch_list_t));
-    p = v->base + v->pos;
 
-    if (list == NULL || list->name >= sw->n_names || !kong_verify_str(v)
-        || kong_u32(p) > KONG_SWITCH_VALUE_MAX)
+    if (list == NULL || list->name >= sw->n_names
+        || (list->n == KONG_SWITCH_MANY
+            && kong_verify_take(v, sizeof(uint32_t)) == NULL)
+        || kong_verify_take(v, kong_pad4((uint32_t) list->len)) == NULL)
     {
         return KONG_SEGMENT_OFFSET;
     }
 
-    hash = kong_switch_hash(list->name, (const char *) p + sizeof(uint32_t),
-                            kong_u32(p));
+    n = kong_switch_count(list, &p);
+    hash = kong_switch_hash(list->name, (const char *) p, list->len);
 
     if (!kong_verify_slot(v, slots, sw->n_slots, hash, pos)) {
         return KONG_SEGMENT_OFFSET;
     }
 
-    return kong_verify_cands(v, list->n);
+    return kong_verify_cands(v, n);
 }
 
 

@@ -118,13 +118,16 @@ typedef struct {
     uint32_t  n_lists;
 } kong_switch_t;
 
-/* name, number of candidates; then the value (a counted string) and they */
+/* what all candidates of a list test: it is behind them.  The value, padded
+ * to 4, then they */
 typedef struct {
-    uint32_t  name;
-    uint32_t  n;
+    uint8_t   name;
+    uint8_t   len;                    /* of the value */
+    uint16_t  n;                      /* candidates */
 } kong_switch_list_t;
 
 #define KONG_SWITCH_VALUE_MAX  255    /* longer values are not switched on */
+#define KONG_SWITCH_MANY       0xffff /* candidates: the number follows */
 
 
 static inline uint64_t
@@ -146,6 +149,22 @@ static inline uint64_t
 kong_switch_hash(uint32_t name, const char *value, size_t len)
 {
     return XXH3_64bits_withSeed(value, len, 16 + name);
+}
+
+
+/* the number of candidates; *p moves on to the value */
+static inline uint32_t
+kong_switch_count(const kong_switch_list_t *list, const uint8_t **p)
+{
+    *p = (const uint8_t *) (list + 1);
+
+    if (list->n != KONG_SWITCH_MANY) {
+        return list->n;
+    }
+
+    *p += sizeof(uint32_t);
+
+    return *(const uint32_t *) (const void *) (list + 1);
 }
 
 

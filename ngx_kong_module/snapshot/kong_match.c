@@ -327,8 +327,8 @@ match_switch_value(match_ctx_t *ctx, const kong_switch_t *sw,
 {
     char                       text[KONG_SWITCH_VALUE_MAX];
     size_t                     i;
+    uint32_t                   n;
     uint64_t                   hash;
-    kong_str_t                 key;
     const uint8_t             *p;
     const kong_switch_list_t  *list;
 
@@ -352,13 +352,14 @@ match_switch_value(match_ctx_t *ctx, const kong_switch_t *sw,
         if (slots[i].hash == (uint32_t) hash) {
             p = (const uint8_t *) sw + slots[i].bucket;
             list = (const kong_switch_list_t *) (const void *) p;
-            p += sizeof(kong_switch_list_t);
-            key = match_str(&p);
+            __builtin_prefetch(p + 64);
+            n = kong_switch_count(list, &p);
 
-            if (list->name == name && key.len == value->len
-                && memcmp(key.data, text, key.len) == 0)
+            if (list->name == name && list->len == value->len
+                && memcmp(p, text, value->len) == 0)
             {
-                match_push(ctx, p, list->n, depth);
+                match_push(ctx, p + kong_pad4((uint32_t) value->len), n,
+                           depth);
                 return;
             }
         }

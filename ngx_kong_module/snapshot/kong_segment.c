@@ -341,8 +341,7 @@ kong_segment_routes(const kong_segment_t *seg)
 
         if (!kong_segment_ref_ok(seg, r->name)
             || (r->service != KONG_NONE
-                && r->service >= seg->sections[KONG_SECTION_SERVICES].n)
-            || r->predicates > seg->sections[KONG_SECTION_PREDICATES].n)
+                && r->service >= seg->sections[KONG_SECTION_SERVICES].n))
         {
             return KONG_SEGMENT_OFFSET;
         }

@@ -93,9 +93,6 @@ typedef struct {
     uint8_t   id[16];                /* uuid, binary */
     uint32_t  name;                  /* ref */
     uint32_t  service;               /* index, KONG_NONE: route without one */
-    uint32_t  predicates;            /* offset of what the match must test
-                                        besides path and host; 0 = nothing.
-                                        Private to kong_match.c */
     uint32_t  plugins;               /* offset of the plugin chain; 0 = none */
     uint16_t  redirect;              /* https_redirect_status_code */
     uint8_t   protocols;             /* KONG_PROTO_* */

@@ -95,7 +95,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
     }
 
     if (r == NULL
-        || route_section_write(&w, r, rules, 3 + MANY, NULL, &bad, &err) != 0
+        || route_section_write(&w, rules, 3 + MANY, NULL, &bad, &err) != 0
         || writer_finish(&w, &head, &buf) != 0)
     {
         abort();

@@ -25,6 +25,7 @@
 
 #define MAX_ROUTES   40
 #define MAX_LIST     4
+#define MANY         70000
 #define CONFIGS      1000
 #define REQUESTS     100
 
@@ -146,7 +147,8 @@ regex_cb(void *data, uint32_t index, const char *subject, size_t len)
 
 
 static void
-build(segment_buf_t *buf, kong_segment_t *seg, size_t n)
+build(segment_buf_t *buf, kong_segment_t *seg, const route_rule_t *all,
+    size_t n)
 {
     size_t                 i, bad;
     writer_t               w;
@@ -159,13 +161,13 @@ build(segment_buf_t *buf, kong_segment_t *seg, size_t n)
     routes = writer_records(&w, KONG_SECTION_ROUTES, n, sizeof(*routes));
 
     for (i = 0; i < n; i++) {
-        memcpy(routes[i].id, rules[i].id, 16);
+        memcpy(routes[i].id, all[i].id, 16);
         routes[i].service = KONG_NONE;
     }
 
     err = "";
 
-    if (route_section_write(&w, routes, rules, n, NULL, &bad, &err) != 0) {
+    if (route_section_write(&w, all, n, NULL, &bad, &err) != 0) {
         fail_msg("rule %u: %s", (unsigned) bad, err);
     }
 
@@ -579,7 +581,8 @@ random_rule(unsigned i, unsigned crowd)
 
         /* many at one node, told apart by headers */
 
-        r->n_hosts = r->has_hosts = 0;
+        r->n_hosts = rnd(4) ? 0 : rnd(MAX_LIST);
+        r->has_hosts = (r->n_hosts != 0);
         r->n_paths = rnd(2);
         r->n_headers = rnd(8) ? 1 + rnd(2) : 0;
     }
@@ -657,7 +660,7 @@ test_random(void **state)
         }
 
         qsort(naive, n_naive, sizeof(naive_t), naive_cmp);
-        build(&buf, &seg, n);
+        build(&buf, &seg, rules, n);
 
         for (j = 0; j < REQUESTS; j++) {
             random_request(&rq, &seg);
@@ -685,11 +688,104 @@ test_random(void **state)
 }
 
 
+/* the route with this value of the header x-group, or -1 */
+static int
+by_group(const kong_segment_t *seg, const char *method, const char *value)
+{
+    request_t     rq;
+    kong_match_t  out;
+
+    memset(&rq, 0, sizeof(rq));
+    rq.req.path = str("/");
+    rq.req.method = str(method);
+    rq.req.header = header_cb;
+    rq.req.data = &rq;
+    rq.headers[0].name = "x-group";
+    rq.headers[0].value = value;
+    rq.n_headers = (value != NULL);
+
+    return kong_match(seg, &rq.req, &out) ? (int) out.route : -1;
+}
+
+
+/* lists by value: more candidates than 16 bits count, values as long as they
+ * may be and longer, a value in several routes and twice in one */
+static void
+test_lists(void **state)
+{
+    char            text[2][300];
+    size_t          i;
+    kong_str_t      verbs[2], texts[6];
+    route_rule_t   *all, *r;
+    segment_buf_t   buf;
+    route_header_t  headers[5];
+    kong_segment_t  seg;
+
+    (void) state;
+
+    for (i = 0; i < 2; i++) {
+        memset(text[i], 'v', sizeof(text[i]));
+        text[i][255 + i] = '\0';
+    }
+
+    verbs[0] = str("PUT");
+    verbs[1] = str("GET");
+    texts[0] = str("Crowd");
+    texts[1] = str("one");
+    texts[2] = str("ONE");
+    texts[3] = str(text[0]);
+    texts[4] = str(text[1]);
+    texts[5] = str("two");
+
+    memset(headers, 0, sizeof(headers));
+
+    for (i = 0; i < 5; i++) {
+        headers[i].name = str((i % 2) ? "x-group" : "X-Group");
+        headers[i].values = &texts[(i == 0) ? 0 : i + (i > 1)];
+        headers[i].n_values = 1;
+    }
+
+    headers[1].n_values = 2;
+
+    all = calloc(MANY + 4, sizeof(route_rule_t));
+    assert_non_null(all);
+
+    for (i = 0; i < MANY + 4; i++) {
+        r = &all[i];
+        r->id[0] = (uint8_t) ((MANY - i) >> 16);
+        r->id[1] = (uint8_t) ((MANY - i) >> 8);
+        r->id[2] = (uint8_t) (MANY - i);
+        r->id[3] = (uint8_t) i;
+        r->route = (uint32_t) i;
+        r->headers = &headers[(i < MANY) ? 0 : i - MANY + 1];
+        r->n_headers = 1;
+        r->methods = &verbs[i == MANY - 1];
+        r->n_methods = (i < MANY);
+    }
+
+    build(&buf, &seg, all, MANY + 4);
+
+    assert_int_equal(by_group(&seg, "PUT", "crowd"), 0);
+    assert_int_equal(by_group(&seg, "GET", "cROWD"), MANY - 1);
+    assert_int_equal(by_group(&seg, "HEAD", "crowd"), -1);
+    assert_int_equal(by_group(&seg, "HEAD", "one"), MANY);
+    assert_int_equal(by_group(&seg, "HEAD", text[0]), MANY + 1);
+    assert_int_equal(by_group(&seg, "HEAD", text[1]), MANY + 2);
+    assert_int_equal(by_group(&seg, "HEAD", "two"), MANY + 3);
+    assert_int_equal(by_group(&seg, "GET", "crow"), -1);
+    assert_int_equal(by_group(&seg, "GET", NULL), -1);
+
+    segment_buf_release(&buf);
+    free(all);
+}
+
+
 int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
-        cmocka_unit_test(test_random)
+        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_lists)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
