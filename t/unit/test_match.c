@@ -26,6 +26,7 @@
 #define MAX_ROUTES   40
 #define MAX_LIST     4
 #define MANY         70000
+#define SWITCHED     18
 #define CONFIGS      1000
 #define REQUESTS     100
 
@@ -780,12 +781,106 @@ test_lists(void **state)
 }
 
 
+/* by host and the values of x-a and x-b ("": not sent) */
+static int
+by_both(const kong_segment_t *seg, const char *host, const char *a,
+    const char *b)
+{
+    request_t     rq;
+    kong_match_t  out;
+
+    memset(&rq, 0, sizeof(rq));
+    rq.req.path = str("/");
+    rq.req.host = str(host);
+    rq.req.method = str("GET");
+    rq.req.header = header_cb;
+    rq.req.data = &rq;
+
+    if (*a != '\0') {
+        rq.headers[rq.n_headers].name = "x-a";
+        rq.headers[rq.n_headers++].value = a;
+    }
+
+    if (*b != '\0') {
+        rq.headers[rq.n_headers].name = "x-b";
+        rq.headers[rq.n_headers++].value = b;
+    }
+
+    return kong_match(seg, &rq.req, &out) ? (int) out.route : -1;
+}
+
+
+/* the last route is found by one header under one host, by the other under
+ * the other, and tested one by one under a third */
+static void
+test_two_ways(void **state)
+{
+    size_t          i;
+    kong_str_t      by[3], texts[SWITCHED];
+    route_rule_t    all[2 * SWITCHED + 1], *r;
+    segment_buf_t   buf;
+    route_header_t  headers[2 * SWITCHED];
+    kong_segment_t  seg;
+    static char     words[SWITCHED][2];
+
+    (void) state;
+
+    by[0] = str("a.com");
+    by[1] = str("b.com");
+    by[2] = str("c.com");
+    memset(headers, 0, sizeof(headers));
+    memset(all, 0, sizeof(all));
+
+    for (i = 0; i < 2 * SWITCHED; i++) {
+        words[i / 2][0] = (char) ('a' + i / 2);
+        texts[i / 2] = str(words[i / 2]);
+        headers[i].name = str((i % 2) ? "x-b" : "x-a");
+        headers[i].values = &texts[i / 2];
+        headers[i].n_values = 1;
+
+        r = &all[i];
+        r->id[0] = (uint8_t) i;
+        r->route = (uint32_t) i;
+        r->headers = &headers[i];
+        r->n_headers = 1;
+        r->hosts = &by[i % 2];
+        r->n_hosts = r->has_hosts = 1;
+    }
+
+    r = &all[i];
+    r->route = (uint32_t) i;
+    r->headers = headers;
+    r->n_headers = 2;
+    r->hosts = by;
+    r->n_hosts = 3;
+    r->has_hosts = 1;
+    all[0].n_hosts = all[0].has_hosts = 0;
+    all[1].n_hosts = all[1].has_hosts = 0;
+
+    build(&buf, &seg, all, 2 * SWITCHED + 1);
+
+    for (i = 0; i < 3; i++) {
+        assert_int_equal(by_both(&seg, by[i].data, "A", "a"), 2 * SWITCHED);
+        assert_int_equal(by_both(&seg, by[i].data, "a", ""), 0);
+        assert_int_equal(by_both(&seg, by[i].data, "", "a"), 1);
+        assert_int_equal(by_both(&seg, by[i].data, "", ""), -1);
+    }
+
+    assert_int_equal(by_both(&seg, "a.com", "b", "b"), 2);
+    assert_int_equal(by_both(&seg, "b.com", "b", "b"), 3);
+    assert_int_equal(by_both(&seg, "c.com", "b", "b"), -1);
+
+    segment_buf_release(&buf);
+}
+
+
 int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_random),
-        cmocka_unit_test(test_lists)
+        cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_two_ways)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
