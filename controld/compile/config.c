@@ -35,8 +35,7 @@ typedef struct {
     size_t                 n_services;
     aside_t                aside;
     certificates_t         certificates;
-    route_order_t         *order;
-    size_t                 n_order;
+    route_ranking_t        order;
     const char            *err;
 } compile_t;
 
@@ -119,7 +118,7 @@ compile_config(arena_t *a, const config_t *c, const compile_opts_t *opts,
         compile_state(&cc, opts, out);
     }
 
-    free(cc.order);
+    route_ranking_release(&cc.order);
 
     return rc;
 }
@@ -136,11 +135,10 @@ compile_state(compile_t *cc, const compile_opts_t *opts, segment_buf_t *out)
         return;
     }
 
-    *opts->state = compile_state_new(out, NULL, cc->order, cc->n_order);
+    *opts->state = compile_state_new(out, NULL, &cc->order);
 
     if (*opts->state != NULL) {
         (*opts->state)->idle = (cc->aside.n_idle != 0);
-        cc->order = NULL;
     }
 }
 
@@ -406,8 +404,7 @@ compile_routes(compile_t *cc)
 
     if (rc == 0) {
         cc->order = ri.order;
-        cc->n_order = ri.n_order;
-        ri.order = NULL;
+        memset(&ri.order, 0, sizeof(route_ranking_t));
         route_index_release(&ri);
     }
 

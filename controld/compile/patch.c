@@ -102,7 +102,7 @@ compile_patch(arena_t *a, const config_t *c, const compile_opts_t *opts,
         rc = patch_state(&p, opts);
     }
 
-    if (rc != 0 && p.image != NULL) {
+    if (rc != 0 && p.used) {
         memset(&p.state->seg, 0, sizeof(kong_segment_t));
     }
 
@@ -115,7 +115,6 @@ compile_patch(arena_t *a, const config_t *c, const compile_opts_t *opts,
     values_release(&p.values);
     writer_release(&p.w);
     image_free(p.image);
-    free(p.order);
 
     return rc;
 }
@@ -405,6 +404,7 @@ patch_in_place(patch_t *p, segment_buf_t *out)
     im = p->state->image;
     p->image = im;
     p->state->image = NULL;
+    p->used = 1;
 
     e = (patch_edit_t *) (void *) p->edits.data;
     end = e + p->edits.size / sizeof(patch_edit_t);
@@ -567,20 +567,10 @@ patch_state(patch_t *p, const compile_opts_t *opts)
         *opts->n_aside = n;
     }
 
-    if (p->order == NULL) {
-
-        /* as it was */
-
-        p->order = p->state->order;
-        p->n_order = p->state->n_order;
-        p->state->order = NULL;
-    }
-
-    s = compile_state_new(NULL, p->image, p->order, p->n_order);
+    s = compile_state_new(NULL, p->image, &p->state->order);
 
     if (s != NULL) {
         p->image = NULL;
-        p->order = NULL;
         s->patched = 1;
         s->idle = (n != 0);
         s->fresh = p->state->fresh;
@@ -596,7 +586,7 @@ patch_state(patch_t *p, const compile_opts_t *opts)
 
 compile_state_t *
 compile_state_new(segment_buf_t *segment, image_t *image,
-    route_order_t *order, size_t n)
+    route_ranking_t *order)
 {
     compile_state_t  *s;
 
@@ -620,8 +610,8 @@ compile_state_new(segment_buf_t *segment, image_t *image,
     }
 
     s->image = image;
-    s->order = order;
-    s->n_order = n;
+    s->order = *order;
+    memset(order, 0, sizeof(route_ranking_t));
     s->fresh = s->seg.size;
 
     return s;
@@ -634,7 +624,7 @@ compile_state_free(compile_state_t *s)
     if (s != NULL) {
         segment_buf_release(&s->segment);
         image_free(s->image);
-        free(s->order);
+        route_ranking_release(&s->order);
         free(s);
     }
 }

@@ -28,8 +28,7 @@ struct compile_state_s {
     segment_buf_t           segment; /* compiled whole, and no image yet */
     image_t                *image;
     kong_segment_t          seg;     /* of either; no base: used up */
-    route_order_t          *order;
-    size_t                  n_order;
+    route_ranking_t         order;
     size_t                  fresh;   /* bytes, when it was compiled whole */
     size_t                  changed; /* rows since then */
     unsigned                patched; /* it was not compiled whole */
@@ -78,8 +77,7 @@ typedef struct {
                                         be made */
     kong_segment_header_t   head;
     image_t                *image;   /* the segment that becomes of it */
-    route_order_t          *order;   /* NULL: as before */
-    size_t                  n_order;
+    unsigned                used;    /* the state is another one already */
 } patch_t;
 
 
@@ -90,7 +88,7 @@ int compile_patch(arena_t *a, const config_t *c, const compile_opts_t *opts,
 /* of one of the two: shares the segment, takes over the image, and the order.
  * NULL: out of memory, then it takes nothing */
 compile_state_t *compile_state_new(segment_buf_t *segment, image_t *image,
-    route_order_t *order, size_t n);
+    route_ranking_t *order);
 
 /* the section with its new records behind the old ones */
 patch_section_t *patch_section(patch_t *p, kong_section_id_t id);

@@ -574,13 +574,14 @@ patch_index(patch_routes_t *pr)
     change.predicates = p->old->predicates;
     change.predicates_size = p->old->sections[KONG_SECTION_PREDICATES].size;
     change.n_regexes = p->old->sections[KONG_SECTION_REGEXES].n;
-    change.order = p->state->order;
-    change.n_order = p->state->n_order;
+    change.order = &p->state->order;
     change.n_routes = p->sections[KONG_SECTION_ROUTES].n;
     change.gone = pr->gone;
     change.n_gone = pr->n_gone;
     change.rules = pr->come;
     change.n_rules = pr->n_come;
+
+    p->used = 1;
 
     if (route_index_change(&change, &ri) != 0) {
         return -1;
@@ -647,9 +648,8 @@ patch_index_take(patch_t *p, route_index_t *ri)
         patch_edit(p, KONG_SECTION_INDEX, edit->at, edit->bytes, edit->n);
     }
 
-    p->order = ri->order;
-    p->n_order = ri->n_order;
-    ri->order = NULL;
+    p->state->order = ri->order;
+    memset(&ri->order, 0, sizeof(route_ranking_t));
 
     return 0;
 }

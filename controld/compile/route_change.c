@@ -81,9 +81,13 @@ route_index_change(const route_change_t *change, route_index_t *out)
     first.rule = head->n_rules;
     first.regex = change->n_regexes;
 
+    out->order = *change->order;
+    memset(change->order, 0, sizeof(route_ranking_t));
+
     c.gone = calloc(1, (size_t) change->n_routes + 1);
 
     if (c.gone == NULL) {
+        route_index_release(out);
         return -1;
     }
 
@@ -91,9 +95,8 @@ route_index_change(const route_change_t *change, route_index_t *out)
         c.gone[change->gone[i].route] = 1;
     }
 
-    ranks = route_ranks_change(change->order, change->n_order, c.gone,
-                               change->rules, change->n_rules, &out->order,
-                               &out->n_order);
+    ranks = route_ranks_change(&out->order, change->gone, change->n_gone,
+                               c.gone, change->rules, change->n_rules);
 
     rc = route_items_make(&c.come, change->rules, change->n_rules, ranks,
                           &first);

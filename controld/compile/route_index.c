@@ -30,8 +30,7 @@ route_index_build(const route_rule_t *rules, size_t n, route_index_t *out,
     memset(out, 0, sizeof(route_index_t));
 
     rc = route_items_make(&it, rules, n,
-                          route_ranks(rules, n, &out->order, &out->n_order),
-                          NULL);
+                          route_ranks(rules, n, &out->order), NULL);
 
     if (rc == 0) {
         rc = index_write(&it, &index);
@@ -85,7 +84,7 @@ route_index_release(route_index_t *ri)
     free(ri->predicates);
     free(ri->regexes);
     free(ri->text);
-    free(ri->order);
+    route_ranking_release(&ri->order);
     memset(ri, 0, sizeof(route_index_t));
 }
 

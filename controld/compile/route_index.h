@@ -52,6 +52,12 @@ typedef struct {
     uint32_t               route;
 } route_order_t;
 
+typedef struct {
+    route_order_t         *entries;        /* malloc'ed */
+    size_t                 n;
+    size_t                 cap;
+} route_ranking_t;
+
 /* bytes of an index that become others: of its head, or a slot */
 typedef struct {
     uint32_t               at;
@@ -72,8 +78,7 @@ typedef struct {
     route_regex_t         *regexes;
     uint32_t               n_regexes;
     char                  *text;           /* of the regexes */
-    route_order_t         *order;
-    size_t                 n_order;
+    route_ranking_t        order;
 } route_index_t;
 
 /*
@@ -87,8 +92,7 @@ typedef struct {
     const uint8_t         *predicates;
     size_t                 predicates_size;
     uint32_t               n_regexes;
-    const route_order_t   *order;
-    size_t                 n_order;
+    route_ranking_t       *order;          /* is emptied, in any case */
     uint32_t               n_routes;       /* records, with the new ones */
     const route_rule_t    *gone;
     size_t                 n_gone;
@@ -108,5 +112,6 @@ int route_index_build(const route_rule_t *rules, size_t n,
  */
 int route_index_change(const route_change_t *change, route_index_t *out);
 void route_index_release(route_index_t *ri);
+void route_ranking_release(route_ranking_t *order);
 
 #endif

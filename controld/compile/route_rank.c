@@ -28,8 +28,17 @@
 #define PRIO_PRIORITY  19
 #define PRIO_LENGTH    0x7ffff
 
+#define RANK_FEW       32       /* entries, worth a search each */
 
-static route_order_t *rank_entries(const route_rule_t *r, route_order_t *e);
+
+static uint32_t *rank_all(route_ranking_t *order, const uint8_t *gone,
+    const route_rule_t *rules, size_t n);
+static uint32_t *rank_few(route_ranking_t *order, const route_rule_t *gone,
+    size_t n_gone, const route_rule_t *rules, size_t n);
+static size_t rank_find(const route_ranking_t *order, const route_order_t *e,
+    unsigned after);
+static int rank_remove(route_ranking_t *order, const route_order_t *e);
+static int rank_insert(route_ranking_t *order, route_order_t *e);
 static uint64_t rank_priority(const route_rule_t *r, const kong_str_t *path);
 static void rank_derived_id(const route_rule_t *r, uint32_t group,
     uint8_t id[16]);
@@ -39,57 +48,204 @@ static void rank_ties(route_order_t *e, size_t n, route_key_t *keys);
 static size_t rank_merge(const route_order_t *from, size_t n_from,
     const uint8_t *gone, const route_order_t *entries,
     const route_key_t *keys, size_t n, route_order_t *out);
-static unsigned rank_before(const route_order_t *a, const route_order_t *b);
 static int rank_number(route_order_t *out, size_t n, const route_key_t *keys,
     uint32_t *ranks);
 
 
 uint32_t *
-route_ranks(const route_rule_t *rules, size_t n, route_order_t **order,
-    size_t *n_order)
+route_ranks(const route_rule_t *rules, size_t n, route_ranking_t *order)
 {
-    return route_ranks_change(NULL, 0, NULL, rules, n, order, n_order);
+    memset(order, 0, sizeof(route_ranking_t));
+
+    return rank_all(order, NULL, rules, n);
 }
 
 
 uint32_t *
-route_ranks_change(const route_order_t *from, size_t n_from,
-    const uint8_t *gone, const route_rule_t *rules, size_t n,
-    route_order_t **order, size_t *n_order)
+route_ranks_change(route_ranking_t *order, const route_rule_t *gone_rules,
+    size_t n_gone, const uint8_t *gone, const route_rule_t *rules, size_t n)
 {
-    size_t          i, n_new;
-    uint32_t       *ranks;
-    route_key_t     *keys, *spare;
-    route_order_t  *entries, *next, *out;
+    size_t  n_new;
 
     n_new = route_entries(rules, n);
+
+    return (n_new + route_entries(gone_rules, n_gone) <= RANK_FEW
+            && order->n + n_new <= order->cap)
+           ? rank_few(order, gone_rules, n_gone, rules, n)
+           : rank_all(order, gone, rules, n);
+}
+
+
+void
+route_ranking_release(route_ranking_t *order)
+{
+    free(order->entries);
+    memset(order, 0, sizeof(route_ranking_t));
+}
+
+
+/* one after the other, in place */
+static uint32_t *
+rank_few(route_ranking_t *order, const route_rule_t *gone, size_t n_gone,
+    const route_rule_t *rules, size_t n)
+{
+    size_t          i;
+    uint32_t       *ranks, *rank;
+    route_order_t  *e, *end, entries[RANK_FEW];
+
+    for (i = 0, end = entries; i < n_gone; i++) {
+        end = route_rank_entries(&gone[i], end);
+    }
+
+    for (e = entries; e < end; e++) {
+        if (rank_remove(order, e) != 0) {
+            return NULL;
+        }
+    }
+
+    for (i = 0, end = entries; i < n; i++) {
+        end = route_rank_entries(&rules[i], end);
+    }
+
+    ranks = malloc((RANK_FEW + 1) * sizeof(uint32_t));
+
+    for (e = entries, rank = ranks; e < end && ranks != NULL; e++, rank++) {
+        if (rank_insert(order, e) != 0) {
+            free(ranks);
+            return NULL;
+        }
+
+        *rank = e->rank;
+    }
+
+    return ranks;
+}
+
+
+/* the first entry that does not go before e, or, if `after`, that goes behind
+ * it */
+static size_t
+rank_find(const route_ranking_t *order, const route_order_t *e,
+    unsigned after)
+{
+    size_t    low, high, mid;
+    unsigned  before;
+
+    low = 0;
+    high = order->n;
+
+    while (low < high) {
+        mid = low + (high - low) / 2;
+        before = after ? !route_rank_before(e, &order->entries[mid])
+                       : route_rank_before(&order->entries[mid], e);
+
+        if (before) {
+            low = mid + 1;
+
+        } else {
+            high = mid;
+        }
+    }
+
+    return low;
+}
+
+
+static int
+rank_remove(route_ranking_t *order, const route_order_t *e)
+{
+    size_t          i;
+    route_order_t  *at;
+
+    for (i = rank_find(order, e, 0); i < order->n; i++) {
+        at = &order->entries[i];
+
+        if (route_rank_before(e, at)) {
+            break;
+        }
+
+        if (at->route == e->route) {
+            memmove(at, at + 1, (--order->n - i) * sizeof(route_order_t));
+            return 0;
+        }
+    }
+
+    return -1;
+}
+
+
+static int
+rank_insert(route_ranking_t *order, route_order_t *e)
+{
+    size_t          i;
+    uint64_t        low, room;
+    route_order_t  *at;
+
+    i = rank_find(order, e, 1);
+    at = &order->entries[i];
+    low = (i != 0) ? (uint64_t) at[-1].rank + 1 : 0;
+    room = ((i < order->n) ? at->rank : (uint64_t) KONG_NONE) - low;
+
+    if (room == 0) {
+        return -1;
+    }
+
+    e->rank = (uint32_t) (low + room / 2);
+    memmove(at + 1, at, (order->n++ - i) * sizeof(route_order_t));
+    *at = *e;
+
+    return 0;
+}
+
+
+/* all anew, in one walk */
+static uint32_t *
+rank_all(route_ranking_t *order, const uint8_t *gone,
+    const route_rule_t *rules, size_t n)
+{
+    size_t           i, n_new;
+    uint32_t        *ranks;
+    route_key_t      *keys, *spare;
+    route_order_t   *entries, *next;
+    route_ranking_t  out;
+
+    n_new = route_entries(rules, n);
+    out.n = 0;
+    out.cap = order->n + n_new;
+    out.cap += out.cap / 32 + RANK_FEW;
+
     entries = malloc((n_new + 1) * sizeof(route_order_t));
     keys = malloc((n_new + 1) * sizeof(route_key_t));
     spare = malloc((n_new + 1) * sizeof(route_key_t));
     ranks = malloc((n_new + 1) * sizeof(uint32_t));
-    out = arena_large((n_from + n_new + 1) * sizeof(route_order_t));
+    out.entries = arena_large(out.cap * sizeof(route_order_t));
 
     if (entries != NULL && keys != NULL && spare != NULL && ranks != NULL
-        && out != NULL)
+        && out.entries != NULL)
     {
         for (i = 0, next = entries; i < n; i++) {
-            next = rank_entries(&rules[i], next);
+            next = route_rank_entries(&rules[i], next);
         }
 
         rank_sort(entries, n_new, &keys, &spare);
-        *n_order = rank_merge(from, n_from, gone, entries, keys, n_new, out);
+        out.n = rank_merge(order->entries, order->n, gone, entries, keys,
+                           n_new, out.entries);
+
+    } else {
+        free(ranks);
+        ranks = NULL;
     }
 
-    if (out == NULL || rank_number(out, *n_order, keys, ranks) != 0) {
+    if (ranks == NULL || rank_number(out.entries, out.n, keys, ranks) != 0) {
         free(ranks);
-        free(out);
         ranks = NULL;
-        out = NULL;
+        route_ranking_release(&out);
     }
 
     free(entries);
     free(keys);
     free(spare);
+    route_ranking_release(order);
     *order = out;
 
     return ranks;
@@ -114,7 +270,7 @@ rank_merge(const route_order_t *from, size_t n_from, const uint8_t *gone,
 
         e = (j < n) ? &entries[keys[j].entry] : NULL;
 
-        if (e == NULL || (i < n_from && rank_before(&from[i], e))) {
+        if (e == NULL || (i < n_from && route_rank_before(&from[i], e))) {
             out[k++] = from[i++];
 
         } else {
@@ -128,8 +284,8 @@ rank_merge(const route_order_t *from, size_t n_from, const uint8_t *gone,
 }
 
 
-static unsigned
-rank_before(const route_order_t *a, const route_order_t *b)
+unsigned
+route_rank_before(const route_order_t *a, const route_order_t *b)
 {
     if (a->prio != b->prio) {
         return a->prio > b->prio;
@@ -238,9 +394,8 @@ rank_group(const route_rule_t *r, uint32_t path)
 }
 
 
-/* the entries of a route; returns the place behind them */
-static route_order_t *
-rank_entries(const route_rule_t *r, route_order_t *e)
+route_order_t *
+route_rank_entries(const route_rule_t *r, route_order_t *e)
 {
     uint8_t   id[16];
     uint32_t  i, first, groups, split;

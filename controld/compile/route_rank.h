@@ -25,20 +25,24 @@ route_is_regex(const kong_str_t *path)
 /*
  * The ranks of all entries, in the order of the rules and their paths, in
  * malloc'ed memory; NULL when there is none.  There is room between them, for
- * the entries of later changes.  *order (when not NULL) becomes the entries in
- * their order, malloc'ed.
+ * the entries of later changes.  *order becomes the entries in their order.
  */
 uint32_t *route_ranks(const route_rule_t *rules, size_t n,
-    route_order_t **order, size_t *n_order);
+    route_ranking_t *order);
 
 /*
- * The same for rules that come to an order, which loses those of the routes
- * that are set in `gone` (a byte a route); the other ranks stay.  NULL: there
- * is no room, or no memory.
+ * The same for rules that come to an order, which loses the entries of
+ * others; the other ranks stay.  `gone` says whose, a byte a route.  NULL:
+ * there is no room, or no memory, or what goes is not there; the order is of
+ * no use then.
  */
-uint32_t *route_ranks_change(const route_order_t *from, size_t n_from,
-    const uint8_t *gone, const route_rule_t *rules, size_t n,
-    route_order_t **order, size_t *n_order);
+uint32_t *route_ranks_change(route_ranking_t *order,
+    const route_rule_t *gone_rules, size_t n_gone, const uint8_t *gone,
+    const route_rule_t *rules, size_t n);
+
+/* the entries of a route; returns the place behind them */
+route_order_t *route_rank_entries(const route_rule_t *r, route_order_t *e);
+unsigned route_rank_before(const route_order_t *a, const route_order_t *b);
 
 /* by key, stable, in time that grows as n does; the two arrays of n may change
  * places */

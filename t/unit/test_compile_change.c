@@ -1227,7 +1227,7 @@ step(const text_t *t, config_t **config, compile_state_t **state,
 
     if (next != NULL) {
         holes(&next->seg);
-        assert_int_equal(next->n_order, whole->n_order);
+        assert_int_equal(next->order.n, whole->order.n);
         assert_true(next->seg.size <= 2 * two.size + 512 * 1024);
         assert_int_equal(one.size, next->seg.size);
         assert_memory_equal(one.data + sizeof(kong_segment_header_t),
