@@ -134,7 +134,11 @@ endif
 
 # what the tests run
 
-unit: $(UNIT)
+unit: $(UNIT) $(B)/segment_tool
+
+$(B)/segment_tool: $(B)/obj/t/unit/segment_tool.o $(B)/libkong.a
+	@echo '  LD   $@'
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 $(B)/unit/%: $(B)/obj/t/unit/%.o $(B)/libkong.a
 	@mkdir -p $(@D)

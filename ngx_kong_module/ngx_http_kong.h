@@ -46,6 +46,8 @@ typedef struct ngx_kong_tls_conf_s    ngx_kong_tls_conf_t;
 struct ngx_kong_map_s {
     ngx_queue_t             queue;
     uint32_t                generation;
+    kong_segment_kind_t     kind;
+    kong_segment_rc_t       rc;          /* of reading it */
     ngx_uint_t              refs;
     void                   *base;
     size_t                  size;
@@ -219,15 +221,19 @@ void ngx_http_kong_request_id(ngx_http_request_t *r,
 ngx_kong_generation_t *ngx_kong_generation_get(ngx_http_kong_main_conf_t *mcf,
     ngx_log_t *log);
 void ngx_kong_generation_put(ngx_kong_generation_t *gen);
-/* verifies and makes current; on failure *err is a sentence */
-ngx_int_t ngx_kong_generation_publish(ngx_http_kong_main_conf_t *mcf,
-    uint32_t config, uint32_t endpoints, ngx_str_t *err, ngx_log_t *log);
+/*
+ * Publishes are ordered by their tickets, which they draw when they begin,
+ * whichever worker takes them: a pair is not stored (NGX_DECLINED) when one
+ * that was asked for later has been already.
+ */
+uint64_t ngx_kong_generation_ticket(ngx_http_kong_main_conf_t *mcf);
+ngx_int_t ngx_kong_generation_store(ngx_http_kong_main_conf_t *mcf,
+    uint64_t ticket, ngx_kong_map_t *config, ngx_kong_map_t *endpoints);
 /* nginx's master at start: the pair of `current` into the zone */
 void ngx_kong_generation_start(ngx_http_kong_main_conf_t *mcf,
     ngx_log_t *log);
 ngx_int_t ngx_kong_generation_init_worker(ngx_http_kong_main_conf_t *mcf,
     ngx_cycle_t *cycle);
-
 
 /* http/ngx_kong_regex.c: compiled regexes of this worker, by content hash */
 

@@ -4,6 +4,7 @@
  */
 
 #include "ngx_http_kong.h"
+#include "http/ngx_kong_verifier.h"
 #include "plugins/ngx_kong_plugin.h"
 #include "tls/ngx_kong_tls.h"
 #include "zone/ngx_kong_cache.h"
@@ -19,6 +20,7 @@ typedef struct {
 
 static ngx_int_t ngx_http_kong_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_kong_init_process(ngx_cycle_t *cycle);
+static void ngx_http_kong_exit_process(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_kong_init(ngx_conf_t *cf);
 static void *ngx_http_kong_create_main_conf(ngx_conf_t *cf);
 static char *ngx_http_kong_init_main_conf(ngx_conf_t *cf, void *conf);
@@ -272,7 +274,7 @@ ngx_module_t  ngx_http_kong_module = {
     ngx_http_kong_init_process,            /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
+    ngx_http_kong_exit_process,            /* exit process */
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
@@ -402,6 +404,15 @@ ngx_http_kong_init_process(ngx_cycle_t *cycle)
     }
 
     return ngx_kong_generation_init_worker(mcf, cycle);
+}
+
+
+static void
+ngx_http_kong_exit_process(ngx_cycle_t *cycle)
+{
+    (void) cycle;
+
+    ngx_kong_verifier_exit();
 }
 
 

@@ -4,6 +4,7 @@
  * listens on a unix socket in a folder that only the owner can enter.
  */
 
+#include "../http/ngx_kong_publish.h"
 #include "ngx_http_kong_health.h"
 
 
@@ -13,6 +14,14 @@ typedef struct {
     ngx_int_t  (*handler)(ngx_http_request_t *r);
 } ngx_http_kong_control_route_t;
 
+/* a publisher that waits */
+typedef struct {
+    ngx_http_request_t  *request;
+    ngx_kong_publish_t  *publish;    /* NULL: it knows */
+    uint32_t             config;
+    uint32_t             endpoints;
+} ngx_http_kong_control_wait_t;
+
 
 static void ngx_http_kong_control_unlink(ngx_log_t *log,
     struct sockaddr_un *sun);
@@ -20,6 +29,13 @@ static ngx_int_t ngx_http_kong_control_note(ngx_conf_t *cf,
     ngx_http_conf_addr_t *addr, struct sockaddr_un *sun);
 static ngx_uint_t ngx_http_kong_control_allowed(ngx_connection_t *c);
 static ngx_int_t ngx_http_kong_control_publish(ngx_http_request_t *r);
+static ngx_int_t ngx_http_kong_control_wait(
+    ngx_http_kong_control_wait_t *wait, ngx_http_kong_main_conf_t *mcf);
+static void ngx_http_kong_control_published(void *data, ngx_int_t rc,
+    ngx_str_t *err);
+static ngx_int_t ngx_http_kong_control_outcome(
+    ngx_http_kong_control_wait_t *wait, ngx_int_t rc, ngx_str_t *err);
+static void ngx_http_kong_control_leave(void *data);
 static ngx_int_t ngx_http_kong_control_set_state(ngx_http_request_t *r);
 static ngx_int_t ngx_http_kong_control_get_state(ngx_http_request_t *r);
 static ngx_int_t ngx_http_kong_control_number(ngx_http_request_t *r,
@@ -244,9 +260,10 @@ ngx_http_kong_control_allowed(ngx_connection_t *c)
 static ngx_int_t
 ngx_http_kong_control_publish(ngx_http_request_t *r)
 {
-    ngx_int_t                   config, endpoints;
-    ngx_str_t                   err;
-    ngx_http_kong_main_conf_t  *mcf;
+    ngx_int_t                      config, endpoints;
+    ngx_pool_cleanup_t            *cln;
+    ngx_http_kong_main_conf_t     *mcf;
+    ngx_http_kong_control_wait_t  *wait;
 
     if (ngx_http_kong_control_number(r, "config", &config) != NGX_OK
         || ngx_http_kong_control_number(r, "endpoints", &endpoints) != NGX_OK
@@ -258,25 +275,96 @@ ngx_http_kong_control_publish(ngx_http_request_t *r)
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_kong_module);
 
-    if (ngx_kong_generation_publish(mcf, (uint32_t) config,
-                                    (uint32_t) endpoints, &err,
-                                    r->connection->log)
-        != NGX_OK)
-    {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "generation %i.%i is refused, the one before stays: %V",
-                      config, endpoints, &err);
-
-        return ngx_http_kong_control_answer(r, 422,
-                                            "{\"message\":\"%V\"}", &err);
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_kong_control_wait_t));
+    if (cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                  "generation %i.%i is current", config, endpoints);
+    wait = cln->data;
+    ngx_memzero(wait, sizeof(ngx_http_kong_control_wait_t));
 
-    return ngx_http_kong_control_answer(r, NGX_HTTP_OK,
-                                        "{\"config\":%i,\"endpoints\":%i}",
-                                        config, endpoints);
+    cln->handler = ngx_http_kong_control_leave;
+
+    wait->request = r;
+    wait->config = (uint32_t) config;
+    wait->endpoints = (uint32_t) endpoints;
+
+    return ngx_http_kong_control_wait(wait, mcf);
+}
+
+
+/* a publisher that goes away meanwhile is not noticed: what it has asked for
+ * happens, as it does with one that is killed a moment later */
+static ngx_int_t
+ngx_http_kong_control_wait(ngx_http_kong_control_wait_t *wait,
+    ngx_http_kong_main_conf_t *mcf)
+{
+    ngx_int_t            rc;
+    ngx_str_t            err;
+    ngx_kong_publish_t  *publish;
+
+    publish = ngx_kong_publish_new(mcf, wait->config, wait->endpoints);
+    if (publish == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    publish->handler = ngx_http_kong_control_published;
+    publish->data = wait;
+
+    rc = ngx_kong_publish_start(publish, &err);
+
+    if (rc != NGX_AGAIN) {
+        return ngx_http_kong_control_outcome(wait, rc, &err);
+    }
+
+    wait->publish = publish;
+    wait->request->main->count++;
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_http_kong_control_published(void *data, ngx_int_t rc, ngx_str_t *err)
+{
+    ngx_connection_t              *c;
+    ngx_http_request_t            *r;
+    ngx_http_kong_control_wait_t  *wait = data;
+
+    r = wait->request;
+    c = r->connection;
+    wait->publish = NULL;
+
+    ngx_http_set_log_request(c->log, r);
+
+    ngx_http_finalize_request(r, ngx_http_kong_control_outcome(wait, rc, err));
+    ngx_http_run_posted_requests(c);
+}
+
+
+static ngx_int_t
+ngx_http_kong_control_outcome(ngx_http_kong_control_wait_t *wait,
+    ngx_int_t rc, ngx_str_t *err)
+{
+    if (rc != NGX_OK) {
+        return ngx_http_kong_control_answer(wait->request, 422,
+                                            "{\"message\":\"%V\"}", err);
+    }
+
+    return ngx_http_kong_control_answer(wait->request, NGX_HTTP_OK,
+                                        "{\"config\":%uD,\"endpoints\":%uD}",
+                                        wait->config, wait->endpoints);
+}
+
+
+static void
+ngx_http_kong_control_leave(void *data)
+{
+    ngx_http_kong_control_wait_t *wait = data;
+
+    if (wait->publish != NULL) {
+        wait->publish->handler = NULL;
+    }
 }
 
 

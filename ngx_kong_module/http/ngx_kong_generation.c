@@ -1,22 +1,13 @@
 /*
- * Generations: mapping segments, adopting the pair that the zone's epoch
- * names, and letting go of old ones.  Each worker maps what it serves; a
- * request holds a reference to the pair that it began with.  Verification of
- * a file's every offset happens once a node: at start in nginx's master, at
- * a publish in the worker that took it.
+ * Generations: adopting the pair that the zone's epoch names, storing an
+ * epoch, and nginx's start.  Each worker maps what it serves; a request holds
+ * a reference to the pair that it began with.
  */
 
-#include "../ngx_http_kong.h"
-#include "../plugins/ngx_kong_plugin.h"
+#include "ngx_kong_map.h"
 #include "../upstream/ngx_http_kong_upstream.h"
 #include "../zone/ngx_kong_targets.h"
 
-#include <sys/mman.h>
-
-
-#ifndef MAP_POPULATE
-#define MAP_POPULATE         0
-#endif
 
 #define NGX_KONG_IDLE_CHECK  1000          /* ms */
 
@@ -26,17 +17,6 @@
 
 static ngx_kong_generation_t *ngx_kong_generation_adopt(
     ngx_http_kong_main_conf_t *mcf, uint64_t epoch, ngx_log_t *log);
-static ngx_kong_map_t *ngx_kong_map_get(ngx_http_kong_main_conf_t *mcf,
-    kong_segment_kind_t kind, uint32_t generation, ngx_uint_t flags,
-    ngx_str_t *err, ngx_log_t *log);
-static ngx_kong_map_t *ngx_kong_map_open(ngx_http_kong_main_conf_t *mcf,
-    kong_segment_kind_t kind, uint32_t generation, ngx_uint_t flags,
-    ngx_str_t *err, ngx_log_t *log);
-static void *ngx_kong_map_file(u_char *path, size_t *size, int populate,
-    ngx_str_t *err, ngx_log_t *log);
-static void ngx_kong_map_put(ngx_kong_map_t *map);
-static u_char *ngx_kong_map_path(ngx_http_kong_main_conf_t *mcf,
-    kong_segment_kind_t kind, uint32_t generation, u_char *buf);
 static ngx_int_t ngx_kong_generation_read_current(
     ngx_http_kong_main_conf_t *mcf, uint32_t *config, uint32_t *endpoints,
     ngx_log_t *log);
@@ -45,14 +25,11 @@ static uint32_t ngx_kong_generation_newest(ngx_http_kong_main_conf_t *mcf,
 static ngx_kong_map_t *ngx_kong_generation_start_kind(
     ngx_http_kong_main_conf_t *mcf, kong_segment_kind_t kind,
     uint32_t generation, ngx_log_t *log);
-static void ngx_kong_generation_store(ngx_http_kong_main_conf_t *mcf,
-    ngx_kong_map_t *config, ngx_kong_map_t *endpoints);
 static void ngx_kong_generation_idle(ngx_event_t *ev);
 
 
 static ngx_kong_generation_t  *ngx_kong_current;
 static uint64_t                ngx_kong_failed_epoch;
-static ngx_queue_t             ngx_kong_maps;
 static ngx_event_t             ngx_kong_idle_event;
 static ngx_connection_t        ngx_kong_idle_connection;
 
@@ -179,49 +156,28 @@ failed:
 }
 
 
-ngx_int_t
-ngx_kong_generation_publish(ngx_http_kong_main_conf_t *mcf, uint32_t config,
-    uint32_t endpoints, ngx_str_t *err, ngx_log_t *log)
+uint64_t
+ngx_kong_generation_ticket(ngx_http_kong_main_conf_t *mcf)
 {
-    ngx_kong_map_t  *cmap, *emap;
+    uint64_t             ticket;
+    ngx_kong_control_t  *control;
 
-    emap = NULL;
+    control = ngx_kong_zone_control(mcf->zone);
 
-    cmap = ngx_kong_map_get(mcf, KONG_SEGMENT_CONFIG, config,
-                            KONG_SEGMENT_VERIFY, err, log);
-    if (cmap == NULL) {
-        return NGX_DECLINED;
-    }
+    ngx_kong_zone_lock(mcf->zone);
+    ticket = ++control->asked;
+    ngx_kong_zone_unlock(mcf->zone);
 
-    if (endpoints != 0) {
-        emap = ngx_kong_map_get(mcf, KONG_SEGMENT_ENDPOINTS, endpoints,
-                                KONG_SEGMENT_VERIFY, err, log);
-        if (emap == NULL) {
-            ngx_kong_map_put(cmap);
-            return NGX_DECLINED;
-        }
-    }
-
-    ngx_kong_generation_store(mcf, cmap, emap);
-
-    /* this worker adopts at once: it then holds the only references */
-    (void) ngx_kong_generation_adopt(mcf, ngx_kong_epoch(config, endpoints),
-                                     log);
-    ngx_kong_map_put(cmap);
-
-    if (emap != NULL) {
-        ngx_kong_map_put(emap);
-    }
-
-    return NGX_OK;
+    return ticket;
 }
 
 
-static void
-ngx_kong_generation_store(ngx_http_kong_main_conf_t *mcf,
+ngx_int_t
+ngx_kong_generation_store(ngx_http_kong_main_conf_t *mcf, uint64_t ticket,
     ngx_kong_map_t *config, ngx_kong_map_t *endpoints)
 {
     uint64_t                      epoch;
+    ngx_int_t                     rc;
     ngx_kong_control_t           *control;
     const kong_segment_header_t  *header;
 
@@ -229,17 +185,24 @@ ngx_kong_generation_store(ngx_http_kong_main_conf_t *mcf,
     header = config->seg.header;
     epoch = ngx_kong_epoch(config->generation,
                            endpoints ? endpoints->generation : 0);
+    rc = NGX_DECLINED;
 
     ngx_kong_zone_lock(mcf->zone);
 
-    ngx_memcpy(control->hash, header->source_hash, 32);
-    control->n_routes = header->n_routes;
-    control->n_services = header->n_services;
-    control->empty = (header->flags & KONG_SEGMENT_F_EMPTY) ? 1 : 0;
-    control->published = ngx_time();
-    __atomic_store_n(&control->epoch, epoch, __ATOMIC_RELEASE);
+    if (ticket >= control->stored) {
+        control->stored = ticket;
+        ngx_memcpy(control->hash, header->source_hash, 32);
+        control->n_routes = header->n_routes;
+        control->n_services = header->n_services;
+        control->empty = (header->flags & KONG_SEGMENT_F_EMPTY) ? 1 : 0;
+        control->published = ngx_time();
+        __atomic_store_n(&control->epoch, epoch, __ATOMIC_RELEASE);
+        rc = NGX_OK;
+    }
 
     ngx_kong_zone_unlock(mcf->zone);
+
+    return rc;
 }
 
 
@@ -261,7 +224,7 @@ ngx_kong_generation_start(ngx_http_kong_main_conf_t *mcf, ngx_log_t *log)
         return;
     }
 
-    ngx_queue_init(&ngx_kong_maps);
+    ngx_kong_map_init();
 
     if (ngx_kong_generation_read_current(mcf, &config, &endpoints, log)
         != NGX_OK)
@@ -283,7 +246,7 @@ ngx_kong_generation_start(ngx_http_kong_main_conf_t *mcf, ngx_log_t *log)
     emap = ngx_kong_generation_start_kind(mcf, KONG_SEGMENT_ENDPOINTS,
                                           endpoints, log);
 
-    ngx_kong_generation_store(mcf, cmap, emap);
+    (void) ngx_kong_generation_store(mcf, 0, cmap, emap);
 
     ngx_log_error(NGX_LOG_NOTICE, log, 0,
                   "starting on generation %uD.%uD: %uD routes, %uD services",
@@ -427,203 +390,13 @@ ngx_kong_generation_newest(ngx_http_kong_main_conf_t *mcf,
 }
 
 
-static ngx_kong_map_t *
-ngx_kong_map_get(ngx_http_kong_main_conf_t *mcf, kong_segment_kind_t kind,
-    uint32_t generation, ngx_uint_t flags, ngx_str_t *err, ngx_log_t *log)
-{
-    ngx_queue_t     *q;
-    ngx_kong_map_t  *map;
-
-    for (q = ngx_queue_head(&ngx_kong_maps);
-         q != ngx_queue_sentinel(&ngx_kong_maps);
-         q = ngx_queue_next(q))
-    {
-        map = ngx_queue_data(q, ngx_kong_map_t, queue);
-
-        if (map->generation == generation
-            && map->seg.header->kind == (uint32_t) kind)
-        {
-            map->refs++;
-            return map;
-        }
-    }
-
-    map = ngx_kong_map_open(mcf, kind, generation, flags, err, log);
-
-    if (map != NULL) {
-        ngx_queue_insert_tail(&ngx_kong_maps, &map->queue);
-    }
-
-    return map;
-}
-
-
-static ngx_kong_map_t *
-ngx_kong_map_open(ngx_http_kong_main_conf_t *mcf, kong_segment_kind_t kind,
-    uint32_t generation, ngx_uint_t flags, ngx_str_t *err, ngx_log_t *log)
-{
-    void               *base;
-    u_char              path[NGX_MAX_PATH];
-    size_t              size;
-    ngx_pool_t         *pool;
-    ngx_kong_map_t     *map;
-    kong_segment_rc_t   rc;
-
-    if (ngx_kong_map_path(mcf, kind, generation, path) == NULL) {
-        ngx_str_set(err, "the path of the snapshot folder is too long");
-        return NULL;
-    }
-
-    /* who reads all of it anyway need not fault on every page */
-    base = ngx_kong_map_file(path, &size, (flags & KONG_SEGMENT_VERIFY)
-                                          ? MAP_POPULATE : 0, err, log);
-    if (base == NULL) {
-        return NULL;
-    }
-
-    pool = ngx_create_pool(1024, ngx_cycle->log);
-    if (pool == NULL) {
-        ngx_str_set(err, "out of memory");
-        goto failed;
-    }
-
-    map = ngx_pcalloc(pool, sizeof(ngx_kong_map_t));
-    if (map == NULL) {
-        ngx_str_set(err, "out of memory");
-        goto failed;
-    }
-
-    rc = kong_segment_open(&map->seg, base, size, kind, flags);
-
-    if (rc != KONG_SEGMENT_OK) {
-        err->data = (u_char *) kong_segment_strerror(rc);
-        err->len = ngx_strlen(err->data);
-        goto failed;
-    }
-
-    if (map->seg.header->generation != generation) {
-        ngx_str_set(err, "the file holds another generation than its name");
-        goto failed;
-    }
-
-    map->plugins = mcf->plugins;
-    map->pool = pool;
-
-    if ((flags & KONG_SEGMENT_VERIFY)
-        && ngx_kong_plugins_check(map, err, log) != NGX_OK)
-    {
-        goto failed;
-    }
-
-    map->groups = ngx_pcalloc(pool,
-                              map->seg.sections[KONG_SECTION_ENDPOINTS].n
-                              * sizeof(ngx_http_kong_group_t *));
-    if (map->groups == NULL) {
-        ngx_str_set(err, "out of memory");
-        goto failed;
-    }
-
-    map->generation = generation;
-    map->refs = 1;
-    map->base = base;
-    map->size = size;
-
-    return map;
-
-failed:
-
-    if (pool != NULL) {
-        ngx_destroy_pool(pool);
-    }
-
-    (void) munmap(base, size);
-
-    return NULL;
-}
-
-
-static void *
-ngx_kong_map_file(u_char *path, size_t *size, int populate, ngx_str_t *err,
-    ngx_log_t *log)
-{
-    void             *base;
-    ngx_fd_t          fd;
-    ngx_file_info_t   fi;
-
-    fd = ngx_open_file(path, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
-    if (fd == NGX_INVALID_FILE) {
-        ngx_log_error(NGX_LOG_ERR, log, ngx_errno,
-                      "segment \"%s\" cannot be opened", path);
-        ngx_str_set(err, "the file cannot be opened");
-        return NULL;
-    }
-
-    base = MAP_FAILED;
-
-    if (ngx_fd_info(fd, &fi) == NGX_FILE_ERROR || !ngx_is_file(&fi)
-        || ngx_file_size(&fi) < (off_t) sizeof(kong_segment_header_t))
-    {
-        ngx_str_set(err, "the file is too short to be a segment");
-
-    } else {
-        *size = ngx_file_size(&fi);
-        base = mmap(NULL, *size, PROT_READ, MAP_SHARED|populate, fd, 0);
-
-        if (base == MAP_FAILED) {
-            ngx_log_error(NGX_LOG_ERR, log, ngx_errno,
-                          "segment \"%s\" cannot be mapped", path);
-            ngx_str_set(err, "the file cannot be mapped");
-        }
-    }
-
-    ngx_close_file(fd);
-
-    return base == MAP_FAILED ? NULL : base;
-}
-
-
-static void
-ngx_kong_map_put(ngx_kong_map_t *map)
-{
-    void    *base;
-    size_t   size;
-
-    if (--map->refs != 0) {
-        return;
-    }
-
-    base = map->base;
-    size = map->size;
-
-    ngx_queue_remove(&map->queue);
-    ngx_kong_regex_release(map);
-    ngx_destroy_pool(map->pool);
-
-    (void) munmap(base, size);
-}
-
-
-static u_char *
-ngx_kong_map_path(ngx_http_kong_main_conf_t *mcf, kong_segment_kind_t kind,
-    uint32_t generation, u_char *buf)
-{
-    u_char  *last;
-
-    last = ngx_snprintf(buf, NGX_MAX_PATH, "%V/%uD.%s%Z", &mcf->snapshots,
-                        generation,
-                        kind == KONG_SEGMENT_CONFIG ? "config" : "endpoints");
-
-    return last < buf + NGX_MAX_PATH ? buf : NULL;
-}
-
-
 ngx_int_t
 ngx_kong_generation_init_worker(ngx_http_kong_main_conf_t *mcf,
     ngx_cycle_t *cycle)
 {
     ngx_kong_worker_t  *worker;
 
-    ngx_queue_init(&ngx_kong_maps);
+    ngx_kong_map_init();
 
     worker = &ngx_kong_zone_control(mcf->zone)
                   ->workers[ngx_process_slot % NGX_KONG_MAX_WORKERS];
@@ -651,7 +424,6 @@ ngx_kong_generation_init_worker(ngx_http_kong_main_conf_t *mcf,
 static void
 ngx_kong_generation_idle(ngx_event_t *ev)
 {
-    ngx_queue_t                *q;
     ngx_connection_t           *c;
     ngx_kong_generation_t      *gen;
     ngx_http_kong_main_conf_t  *mcf;
@@ -668,13 +440,7 @@ ngx_kong_generation_idle(ngx_event_t *ev)
 
     ngx_kong_targets_tick(mcf->zone, ev->log);
 
-    for (q = ngx_queue_head(&ngx_kong_maps);
-         q != ngx_queue_sentinel(&ngx_kong_maps);
-         q = ngx_queue_next(q))
-    {
-        ngx_http_kong_group_tick(ngx_queue_data(q, ngx_kong_map_t, queue),
-                                 mcf->zone, ev->log);
-    }
+    ngx_kong_map_tick(mcf, ev->log);
 
     ngx_add_timer(ev, NGX_KONG_IDLE_CHECK);
 }

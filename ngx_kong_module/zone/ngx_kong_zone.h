@@ -47,6 +47,8 @@ typedef struct {
     u_char                    pad[64 - 3 * sizeof(ngx_atomic_t)];
 
     u_char                    hash[33];      /* of the config segment */
+    uint64_t                  asked;         /* publishes; under the lock */
+    uint64_t                  stored;        /* the one that is served */
     ngx_atomic_t              n_routes;
     ngx_atomic_t              n_services;
     ngx_atomic_t              empty;
