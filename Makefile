@@ -22,7 +22,8 @@ B := $(if $(SAN),build-asan,build)
 # sources: the snapshot library is shared by both programs, main.c is the
 # only file that is not part of the library the tests link
 SNAPSHOT_SRCS := $(wildcard ngx_kong_module/snapshot/*.c \
-                            ngx_kong_module/plugins/kong_*.c)
+                            ngx_kong_module/plugins/kong_*.c \
+                            ngx_kong_module/zone/kong_*.c)
 CONTROLD_SRCS := $(wildcard controld/*.c controld/*/*.c controld/*/*/*.c)
 LIB_SRCS      := $(SNAPSHOT_SRCS) $(filter-out controld/main.c,$(CONTROLD_SRCS))
 UNIT_SRCS     := $(wildcard t/unit/test_*.c)

@@ -74,6 +74,8 @@ struct ngx_kong_generation_s {
 typedef struct {
     ngx_shm_zone_t         *zone;
     ngx_shm_zone_t         *cache;       /* NULL: no kong_cache_zone */
+    ngx_shm_zone_t         *metrics;     /* NULL: no kong_metrics_zone */
+    ngx_str_t               node_id;     /* or empty */
     ngx_str_t               snapshots;   /* folder, absolute, NUL-ended */
     ngx_str_t               ask;         /* socket, the same; or empty */
     ngx_array_t            *trusted;     /* ngx_cidr_t */
@@ -153,6 +155,8 @@ typedef struct {
     ngx_http_kong_group_t  *group;       /* counts this request */
     ngx_msec_t              proxy_start; /* ngx_current_msec when the request
                                             was handed to the upstream */
+    ngx_msec_t              header_start; /* the same, when the answer's
+                                             headers came by; 0: never */
     /* plugins: the chain's slots, once their turn has come */
     ngx_kong_run_t         *runs;
     ngx_uint_t              n_runs;
@@ -318,6 +322,26 @@ ngx_int_t ngx_http_kong_headers_add(ngx_http_request_t *r, const char *name,
     size_t name_len, u_char *value, size_t value_len);
 
 
+/* http/ngx_http_kong_latency.c: what the log phase asks */
+
+/* ms, as Kong has them */
+typedef struct {
+    ngx_msec_int_t          request;     /* all of it */
+    ngx_msec_int_t          kong;        /* until it was handed on, or
+                                            answered */
+    ngx_msec_int_t          upstream;    /* until its headers came; -1: it was
+                                            not asked */
+} ngx_http_kong_latency_t;
+
+void ngx_http_kong_latency(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx,
+    ngx_http_kong_latency_t *l);
+/* the answer is the upstream's, not ours */
+ngx_uint_t ngx_http_kong_from_service(ngx_http_request_t *r,
+    ngx_http_kong_ctx_t *ctx);
+/* the status that the client got */
+ngx_uint_t ngx_http_kong_status(ngx_http_request_t *r);
+
+
 /* upstream/ngx_http_kong_request.c: request line and headers sent upstream */
 
 /* replaces u->request_bufs' head by our own; called by the balancer's init
@@ -356,6 +380,15 @@ void ngx_http_kong_group_tick(ngx_kong_map_t *map, ngx_shm_zone_t *zone,
 /* endpoints/ */
 
 ngx_int_t ngx_http_kong_status_handler(ngx_http_request_t *r);
+/* NGX_DECLINED for GET and HEAD, else the answer has been sent: returns as a
+ * handler.  `allow` lists the methods */
+ngx_int_t ngx_http_kong_status_method(ngx_http_request_t *r,
+    const char *allow);
+/* headers of all that is answered here */
+ngx_int_t ngx_http_kong_status_headers(ngx_http_request_t *r);
+/* private bytes of a worker; 0: it is gone */
+size_t ngx_http_kong_status_memory_of(ngx_pid_t pid);
+ngx_int_t ngx_http_kong_metrics_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_kong_control_handler(ngx_http_request_t *r);
 /* the control socket's /health */
 ngx_int_t ngx_http_kong_health_get(ngx_http_request_t *r);

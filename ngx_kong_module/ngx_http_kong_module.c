@@ -8,6 +8,7 @@
 #include "plugins/ngx_kong_plugin.h"
 #include "tls/ngx_kong_tls.h"
 #include "zone/ngx_kong_cache.h"
+#include "zone/ngx_kong_metrics.h"
 
 #include <sys/random.h>
 
@@ -30,6 +31,8 @@ static char *ngx_http_kong_merge_loc_conf(ngx_conf_t *cf, void *parent,
 static char *ngx_http_kong_zone(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_kong_cache_zone(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_kong_metrics_zone(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_kong_snapshots(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -91,6 +94,20 @@ static ngx_command_t  ngx_http_kong_commands[] = {
       0,
       NULL },
 
+    { ngx_string("kong_metrics_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_kong_metrics_zone,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kong_node_id"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_kong_main_conf_t, node_id),
+      NULL },
+
     { ngx_string("kong_snapshots"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_http_kong_snapshots,
@@ -132,6 +149,13 @@ static ngx_command_t  ngx_http_kong_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       ngx_http_kong_status_handler },
+
+    { ngx_string("kong_metrics"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_kong_content,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      ngx_http_kong_metrics_handler },
 
     { ngx_string("kong_error"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
@@ -482,8 +506,20 @@ ngx_http_kong_init_main_conf(ngx_conf_t *cf, void *conf)
 {
     ngx_http_kong_main_conf_t  *mcf = conf;
 
+    uint8_t  id[16];
+
     ngx_conf_init_uint_value(mcf->error_default_type, NGX_KONG_TYPE_PLAIN);
     ngx_conf_init_value(mcf->debug_header, 0);
+
+    if (mcf->node_id.len != 0
+        && kong_uuid_parse((char *) mcf->node_id.data, mcf->node_id.len, id)
+           != 0)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"kong_node_id\" is no uuid: \"%V\"",
+                           &mcf->node_id);
+        return NGX_CONF_ERROR;
+    }
 
     if (mcf->zone == NULL && mcf->snapshots.len != 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -605,6 +641,35 @@ ngx_http_kong_cache_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     mcf->cache = ngx_kong_cache_add(cf, size, &ngx_http_kong_module);
 
     return mcf->cache == NULL ? NGX_CONF_ERROR : NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_kong_metrics_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_kong_main_conf_t  *mcf = conf;
+
+    ssize_t     size;
+    ngx_str_t  *value;
+
+    if (mcf->metrics != NULL) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    size = ngx_parse_size(&value[1]);
+    if (size == NGX_ERROR) {
+        return "needs a size such as 32m";
+    }
+
+    if (size < (ssize_t) (32 * ngx_pagesize)) {
+        return "is too small: 128k at least";
+    }
+
+    mcf->metrics = ngx_kong_metrics_add(cf, size, &ngx_http_kong_module);
+
+    return mcf->metrics == NULL ? NGX_CONF_ERROR : NGX_CONF_OK;
 }
 
 

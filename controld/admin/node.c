@@ -69,6 +69,16 @@ node_root(admin_request_t *r)
 }
 
 
+/* the workers have them; who asks with a token comes by here */
+void
+node_metrics(admin_request_t *r)
+{
+    (void) evhttp_add_header(evhttp_request_get_output_headers(r->req),
+                             "X-Accel-Redirect", "@kong_metrics");
+    admin_empty(r, 200);
+}
+
+
 /* the master's number is in its file; its workers are its children */
 static void
 node_pids(admin_request_t *r, value_t *out)

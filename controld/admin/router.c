@@ -61,6 +61,7 @@ static const admin_route_t  router_fixed[] = {
       .handler = node_endpoints },
     { .pattern = "/generation", .methods = ADMIN_GET,
       .handler = generation_handle },
+    { .pattern = "/metrics", .methods = ADMIN_GET, .handler = node_metrics },
     { .pattern = "/openapi.json", .methods = ADMIN_GET,
       .handler = openapi_handle },
     { .pattern = "/plugins/enabled", .methods = ADMIN_GET,

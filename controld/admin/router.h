@@ -59,6 +59,7 @@ void node_string(admin_request_t *r, value_t *o, const char *name,
 
 /* the handlers */
 void node_root(admin_request_t *r);
+void node_metrics(admin_request_t *r);
 void node_endpoints(admin_request_t *r);
 void node_plugins(admin_request_t *r);
 void cache_handle(admin_request_t *r);

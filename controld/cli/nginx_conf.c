@@ -221,8 +221,14 @@ nginx_http_kong(nginx_out_t *o)
 
     nginx_text(o, "kong_zone %s;", conf_str(o->c, "kong_zone_size"));
     nginx_text(o, "kong_cache_zone %s;", conf_str(o->c, "mem_cache_size"));
+    nginx_text(o, "kong_metrics_zone %s;",
+               conf_str(o->c, "kong_metrics_size"));
     nginx_text(o, "kong_snapshots \"%s/snapshots\";", conf_prefix(o->c));
     nginx_text(o, "kong_ask \"%s/sockets/ask.sock\";", conf_prefix(o->c));
+
+    if (o->facts->node_id != NULL) {
+        nginx_text(o, "kong_node_id %s;", o->facts->node_id);
+    }
 
     nginx_words(o, "kong_headers", "headers");
     nginx_words(o, "kong_headers_upstream", "headers_upstream");
@@ -410,6 +416,15 @@ nginx_admin_server(nginx_out_t *o)
 
     nginx_location(o, "= /status", "kong_status;");
     nginx_location(o, "= /status/ready", "kong_status;");
+
+    /* with tokens controld looks at them first */
+    if (conf_list(o->c, "admin_tokens")->len == 0
+        && conf_str(o->c, "admin_tokens_file") == NULL)
+    {
+        nginx_location(o, "= /metrics", "kong_metrics;");
+    }
+
+    nginx_location(o, "@kong_metrics", "kong_metrics;");
     nginx_location(o, "@kong_cache", "kong_cache_admin;");
 
     nginx_open(o, "location /");
@@ -450,6 +465,7 @@ nginx_status_server(nginx_out_t *o)
 
     nginx_location(o, "= /status", "kong_status;");
     nginx_location(o, "= /status/ready", "kong_status;");
+    nginx_location(o, "= /metrics", "kong_metrics;");
     nginx_message(o, "/", 404, "Not found");
 
     nginx_close(o);

@@ -18,6 +18,7 @@ typedef struct {
     const char     *module;        /* the module's file */
     const char     *user;          /* NULL: no user directive */
     const char     *dhparam;       /* a file, or NULL */
+    const char     *node_id;       /* NULL: not known */
     nginx_certs_t   proxy;
     nginx_certs_t   admin;
     nginx_certs_t   status;

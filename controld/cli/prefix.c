@@ -27,7 +27,8 @@
 #define PREFIX_MODULE  "ngx_http_kong_module.so"
 
 
-static int prefix_id(arena_t *a, const conf_t *c, const char **err);
+static int prefix_id(arena_t *a, const conf_t *c, nginx_facts_t *f,
+    const char **err);
 static int prefix_facts(arena_t *a, const conf_t *c, nginx_facts_t *f,
     const char **err);
 static int prefix_listener_certs(arena_t *a, const conf_t *c,
@@ -76,7 +77,7 @@ prefix_prepare(arena_t *a, conf_t *c, prefix_t *p, const char **err)
 
     facts.user = w.directive;
 
-    if (prefix_id(a, c, err) == -1
+    if (prefix_id(a, c, &facts, err) == -1
         || prefix_facts(a, c, &facts, err) == -1)
     {
         return -1;
@@ -185,7 +186,7 @@ prefix_create(arena_t *a, const char *prefix, const char **err)
 
 
 static int
-prefix_id(arena_t *a, const conf_t *c, const char **err)
+prefix_id(arena_t *a, const conf_t *c, nginx_facts_t *f, const char **err)
 {
     char         id[UUID_LEN + 1];
     const char  *path, *given;
@@ -197,12 +198,15 @@ prefix_id(arena_t *a, const conf_t *c, const char **err)
         given = prefix_read(a, path);
 
         if (given != NULL && uuid_is_valid(given, strcspn(given, "\n"))) {
+            f->node_id = arena_strndup(a, given, UUID_LEN);
             return 0;
         }
 
         uuid_v4(id);
         given = id;
     }
+
+    f->node_id = arena_strndup(a, given, UUID_LEN);
 
     return prefix_write(a, path, given, 0644, err);
 }

@@ -64,6 +64,7 @@ static void upstreams_from_name(arena_t *a, upstream_address_t *out,
     const upstream_target_t *t);
 static const char *upstreams_host(arena_t *a, const upstream_t *u,
     const upstream_target_t *t, kong_address_t *address);
+static const char *upstreams_named(arena_t *a, const upstream_target_t *t);
 static void upstreams_balancer(const upstream_t *u, writer_t *w,
     bytes_t *tables, kong_balancer_t *b);
 static void upstreams_hash(const upstream_t *u, writer_t *w,
@@ -267,6 +268,7 @@ upstreams_addresses(arena_t *a, upstream_t *u)
 
     u->addresses = arena_alloc(a, (n + 1) * sizeof(kong_address_t));
     u->hosts = arena_alloc(a, (n + 1) * sizeof(char *));
+    u->names = arena_alloc(a, (n + 1) * sizeof(char *));
     u->texts = arena_alloc(a, (n + 1) * sizeof(ring_address_t));
 
     for (i = 0; i < u->n_targets; i++) {
@@ -298,6 +300,7 @@ upstreams_target(arena_t *a, upstream_t *u, const upstream_target_t *t)
 
         u->addresses[u->n] = list[i].address;
         u->hosts[u->n] = upstreams_host(a, u, t, &u->addresses[u->n]);
+        u->names[u->n] = upstreams_named(a, t);
         u->texts[u->n].ip = arena_strndup(a, list[i].ip, strlen(list[i].ip));
         u->texts[u->n].port = list[i].address.port;
         u->texts[u->n].weight = list[i].address.weight;
@@ -365,6 +368,14 @@ upstreams_from_name(arena_t *a, upstream_address_t *out,
     }
 
     qsort(out, t->answer->n, sizeof(upstream_address_t), upstreams_by_text);
+}
+
+
+static const char *
+upstreams_named(arena_t *a, const upstream_target_t *t)
+{
+    return arena_printf(a, t->host.kind == HOST_IPV6 ? "[%s]:%d" : "%s:%d",
+                        t->host.host, t->host.port);
 }
 
 
@@ -452,6 +463,8 @@ upstreams_write(upstream_t *u, size_t n, arena_t *a, writer_t *w,
             to[first] = u[i].addresses[k];
             to[first].host = writer_string(w, u[i].hosts[k],
                                            strlen(u[i].hosts[k]));
+            to[first].target = writer_string(w, u[i].names[k],
+                                             strlen(u[i].names[k]));
             first++;
         }
     }

@@ -28,6 +28,7 @@ struct upstream_s {
     size_t               n_targets;
     kong_address_t      *addresses;  /* in the order of the targets */
     const char         **hosts;      /* Host headers of the addresses */
+    const char         **names;      /* "name:port" of their targets */
     ring_address_t      *texts;
     size_t               n;
 };

@@ -627,7 +627,8 @@ conf_check_sizes(conf_t *c, value_t *errors)
     const char  *s;
 
     static const char *const  names[] = {
-        "kong_zone_size", "mem_cache_size", "ssl_session_cache_size", NULL
+        "kong_metrics_size", "kong_zone_size", "mem_cache_size",
+        "ssl_session_cache_size", NULL
     };
 
     for (i = 0; names[i] != NULL; i++) {

@@ -121,6 +121,7 @@ const conf_setting_t  conf_settings[] = {
     A("headers", "server_tokens, latency_tokens, x-kong-request-id"),
     A("headers_upstream", "x-kong-request-id"),
     B("kic", "off"),
+    S("kong_metrics_size", "32m"),
     S("kong_zone_size", "16m"),
     S("lmdb_environment_path", "dbless.lmdb"),
     S("lmdb_map_size", "2048m"),

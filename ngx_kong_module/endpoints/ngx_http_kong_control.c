@@ -346,7 +346,14 @@ static ngx_int_t
 ngx_http_kong_control_outcome(ngx_http_kong_control_wait_t *wait,
     ngx_int_t rc, ngx_str_t *err)
 {
+    ngx_http_kong_main_conf_t  *mcf;
+
     if (rc != NGX_OK) {
+        mcf = ngx_http_get_module_main_conf(wait->request,
+                                            ngx_http_kong_module);
+        (void) ngx_atomic_fetch_add(
+                   &ngx_kong_zone_control(mcf->zone)->refused, 1);
+
         return ngx_http_kong_control_answer(wait->request, 422,
                                             "{\"message\":\"%V\"}", err);
     }

@@ -31,7 +31,6 @@ static u_char *ngx_http_kong_status_memory(ngx_http_request_t *r, u_char *p,
 static u_char *ngx_http_kong_status_server(u_char *p, u_char *last);
 static u_char *ngx_http_kong_status_node(ngx_http_request_t *r, u_char *p,
     u_char *last);
-static size_t ngx_http_kong_status_rss(ngx_pid_t pid);
 static ngx_int_t ngx_http_kong_ready_get(ngx_http_request_t *r);
 static void ngx_http_kong_ready_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_kong_ready_drain(ngx_http_request_t *r);
@@ -39,7 +38,6 @@ static ngx_int_t ngx_http_kong_status_message(ngx_http_request_t *r,
     ngx_uint_t status, const char *text);
 static ngx_int_t ngx_http_kong_status_send(ngx_http_request_t *r,
     ngx_uint_t status, ngx_buf_t *b);
-static ngx_int_t ngx_http_kong_status_headers(ngx_http_request_t *r);
 
 
 static const ngx_http_kong_unit_t  ngx_http_kong_units[] = {
@@ -68,15 +66,29 @@ ngx_http_kong_status_handler(ngx_http_request_t *r)
         return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
     }
 
+    rc = ngx_http_kong_status_method(r, ready ? "GET, HEAD, OPTIONS, POST"
+                                              : "GET, HEAD, OPTIONS");
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    return ready ? ngx_http_kong_ready_get(r) : ngx_http_kong_status_get(r);
+}
+
+
+ngx_int_t
+ngx_http_kong_status_method(ngx_http_request_t *r, const char *allow)
+{
+    ngx_int_t  rc;
+
     rc = ngx_http_discard_request_body(r);
     if (rc != NGX_OK) {
         return rc;
     }
 
     if (r->method == NGX_HTTP_OPTIONS) {
-        if (ngx_http_kong_headers_add(r, "Allow", 5,
-                      ready ? (u_char *) "GET, HEAD, OPTIONS, POST"
-                            : (u_char *) "GET, HEAD, OPTIONS", ready ? 24 : 18)
+        if (ngx_http_kong_headers_add(r, "Allow", 5, (u_char *) allow,
+                                      ngx_strlen(allow))
             != NGX_OK)
         {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -90,7 +102,7 @@ ngx_http_kong_status_handler(ngx_http_request_t *r)
                                             "Method not allowed");
     }
 
-    return ready ? ngx_http_kong_ready_get(r) : ngx_http_kong_status_get(r);
+    return NGX_DECLINED;
 }
 
 
@@ -266,7 +278,8 @@ ngx_http_kong_status_memory(ngx_http_request_t *r, u_char *p, u_char *last,
             continue;
         }
 
-        rss = ngx_http_kong_status_rss((ngx_pid_t) control->workers[i].pid);
+        rss = ngx_http_kong_status_memory_of(
+                                     (ngx_pid_t) control->workers[i].pid);
         if (rss == 0) {
             continue;
         }
@@ -282,8 +295,8 @@ ngx_http_kong_status_memory(ngx_http_request_t *r, u_char *p, u_char *last,
 
 
 /* private resident bytes of a worker: resident less shared pages */
-static size_t
-ngx_http_kong_status_rss(ngx_pid_t pid)
+size_t
+ngx_http_kong_status_memory_of(ngx_pid_t pid)
 {
     long       total, resident, shared;
     char       buf[128];
@@ -531,7 +544,7 @@ ngx_http_kong_status_send(ngx_http_request_t *r, ngx_uint_t status,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_kong_status_headers(ngx_http_request_t *r)
 {
     u_char                    *p;

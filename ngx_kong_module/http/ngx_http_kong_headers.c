@@ -122,6 +122,7 @@ ngx_http_kong_header_filter(ngx_http_request_t *r)
     }
 
     klcf = ngx_http_get_module_loc_conf(r, ngx_http_kong_module);
+    ctx->header_start = ngx_current_msec;
 
     if (ctx->proxied && ngx_http_kong_headers_garbage(r)) {
         return ngx_http_filter_finalize_request(r, &ngx_http_kong_module,

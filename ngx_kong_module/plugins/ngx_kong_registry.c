@@ -19,6 +19,7 @@ extern const ngx_kong_plugin_t  ngx_kong_jwt;
 extern const ngx_kong_plugin_t  ngx_kong_key_auth;
 extern const ngx_kong_plugin_t  ngx_kong_ldap_auth;
 extern const ngx_kong_plugin_t  ngx_kong_oauth2;
+extern const ngx_kong_plugin_t  ngx_kong_prometheus;
 extern const ngx_kong_plugin_t  ngx_kong_proxy_cache;
 extern const ngx_kong_plugin_t  ngx_kong_rate_limiting;
 extern const ngx_kong_plugin_t  ngx_kong_redirect;
@@ -43,6 +44,7 @@ const ngx_kong_plugin_t *const  ngx_kong_plugins[] = {
     &ngx_kong_key_auth,
     &ngx_kong_ldap_auth,
     &ngx_kong_oauth2,
+    &ngx_kong_prometheus,
     &ngx_kong_proxy_cache,
     &ngx_kong_rate_limiting,
     &ngx_kong_redirect,

@@ -447,7 +447,9 @@ kong_segment_addresses(const kong_segment_t *seg)
     for (i = 0; i < seg->sections[KONG_SECTION_ADDRESSES].n; i++) {
         a = &seg->addresses[i];
 
-        if (!kong_segment_ref_ok(seg, a->host)) {
+        if (!kong_segment_ref_ok(seg, a->host)
+            || !kong_segment_ref_ok(seg, a->target))
+        {
             return KONG_SEGMENT_OFFSET;
         }
 

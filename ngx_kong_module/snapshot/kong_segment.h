@@ -166,7 +166,8 @@ typedef struct {
     uint64_t  id;                    /* stable: hash of endpoint, address */
     uint32_t  host;                  /* ref: Host header with the port; null:
                                         the service's */
-    uint32_t  reserved;
+    uint32_t  target;                /* ref: the target's "name:port"; null:
+                                        of a name */
 } kong_address_t;
 
 /* certificates, consumers, credentials and plugins add their sections here

@@ -253,6 +253,18 @@ ngx_kong_cache_init(ngx_shm_zone_t *zone, void *data)
 }
 
 
+void
+ngx_kong_cache_usage(ngx_shm_zone_t *zone, size_t *used, size_t *size)
+{
+    ngx_kong_cache_t  *cache;
+
+    cache = zone->data;
+
+    *used = (size_t) (cache->used - cache->n_free) * NGX_KONG_CACHE_BLOCK;
+    *size = (size_t) cache->n * NGX_KONG_CACHE_BLOCK;
+}
+
+
 size_t
 ngx_kong_cache_limit(ngx_shm_zone_t *zone)
 {

@@ -49,6 +49,9 @@ ngx_int_t ngx_kong_cache_store(ngx_shm_zone_t *zone,
 /* all of a key, or with NULL all; how many there were */
 ngx_uint_t ngx_kong_cache_purge(ngx_shm_zone_t *zone, u_char *key);
 
+/* bytes of entries, and in all */
+void ngx_kong_cache_usage(ngx_shm_zone_t *zone, size_t *used, size_t *size);
+
 /* the largest entry that fits */
 size_t ngx_kong_cache_limit(ngx_shm_zone_t *zone);
 

@@ -52,6 +52,7 @@ typedef struct {
     ngx_atomic_t              n_routes;
     ngx_atomic_t              n_services;
     ngx_atomic_t              empty;
+    ngx_atomic_t              refused;       /* generations */
 
     struct ngx_kong_counters_s  *counters;   /* ngx_kong_counters.h */
     struct ngx_kong_ledger_s    *ledger;     /* ngx_kong_ledger.h */

@@ -63,6 +63,10 @@ is(call_with('Kong-Admin-Token' => $reader,
 
 my $metrics = 'metrics-token-012345';
 is(call($metrics, 'GET', '/'), 200, 'metrics: the node');
+is(call($metrics, 'GET', '/metrics'), 200, 'what it is named after');
+is($node->admin('/metrics')->status, 401, '... not for everybody');
+is(http($node->{status}, '/metrics')->status, 200,
+   '... but on the status listener');
 is(call($metrics, 'GET', '/services'), 403, 'no entities');
 is(call($metrics, 'GET', '/key-auths'), 403, 'no credentials');
 is(call($metrics, 'GET', '/upstreams/u/health'), 403, 'no health');

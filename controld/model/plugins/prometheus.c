@@ -28,6 +28,7 @@ const plugin_schema_t  plugin_prometheus = {
         .name = "prometheus",
         .fields = prometheus_fields
     },
+    .implemented = 1,
     .priority = 13,
     .version = PLUGIN_VERSION,
     .observes = 1
