@@ -43,8 +43,8 @@ static const struct {
       "The commands are:\n"
       "  init [<file>]        writes an example, to ./kong.yml by default\n"
       "  parse <file>         checks a file and says what is wrong in it\n"
-      "  db_import <file>     needs a database\n"
-      "  db_export [<file>]   needs a database\n\n"
+      "  db_import <file>     writes a file into the database\n"
+      "  db_export [<file>]   writes the database into a file\n\n"
       "Options:\n" HELP_CONF HELP_PREFIX HELP_COMMON },
 
     { "controld",
