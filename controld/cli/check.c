@@ -260,10 +260,8 @@ config_init(cli_t *cli)
 static int
 config_parse(cli_t *cli)
 {
-    conf_t                *c;
-    config_t              *config;
-    declarative_opts_t     opts;
-    declarative_errors_t   errors;
+    conf_t    *c;
+    config_t  *config;
 
     if (cli->n_args < 2) {
         return cli_error("expected a declarative configuration file; see "
@@ -275,20 +273,37 @@ config_parse(cli_t *cli)
         return 1;
     }
 
-    memset(&opts, 0, sizeof(opts));
-    memset(&errors, 0, sizeof(errors));
-    opts.router_flavor = conf_str(c, "router_flavor");
-    opts.plugins = conf_plugins(c);
-
-    config = declarative_load_file(cli->arena, cli->args[1], &opts, &errors);
-
+    config = cli_declarative(cli, c, 0);
     if (config == NULL) {
-        return cli_error("Failed parsing:\n%s",
-                         declarative_errors_text(cli->arena, &errors, 1));
+        return 1;
     }
 
     config_free(config);
     cli_print("parse successful");
 
     return 0;
+}
+
+
+config_t *
+cli_declarative(cli_t *cli, conf_t *c, unsigned database)
+{
+    config_t              *config;
+    declarative_opts_t     opts;
+    declarative_errors_t   errors;
+
+    memset(&opts, 0, sizeof(opts));
+    memset(&errors, 0, sizeof(errors));
+    opts.database = database;
+    opts.router_flavor = conf_str(c, "router_flavor");
+    opts.plugins = conf_plugins(c);
+
+    config = declarative_load_file(cli->arena, cli->args[1], &opts, &errors);
+
+    if (config == NULL) {
+        (void) cli_error("Failed parsing:\n%s",
+                         declarative_errors_text(cli->arena, &errors, 1));
+    }
+
+    return config;
 }

@@ -8,6 +8,7 @@
 #define KONG_CLI_H
 
 #include "../conf/conf.h"
+#include "../model/config.h"
 
 
 #define KONG_VERSION         "3.9.1"     /* what clients of Kong expect */
@@ -70,6 +71,10 @@ const char *cli_prefix(cli_t *cli);
 int cli_supported(cli_t *cli, const conf_t *c);
 /* the schemas that the settings name: 0, or -1 with the faults printed */
 int cli_plugins(cli_t *cli, const conf_t *c);
+
+/* the declarative file that the command names; NULL after its errors were
+ * printed */
+config_t *cli_declarative(cli_t *cli, conf_t *c, unsigned database);
 
 /* what --run-migrations asks for, of a database that answers: 0 or 1 */
 int cli_run_migrations(cli_t *cli, conf_t *c);

@@ -56,14 +56,12 @@ static const char *db_statement(db_import_t *im, const value_t *columns,
 int
 cli_db_import(cli_t *cli)
 {
-    int                    rc;
-    conf_t                *c;
-    config_t              *config;
-    const char            *err;
-    db_import_t            im;
-    pg_settings_t          settings;
-    declarative_opts_t     opts;
-    declarative_errors_t   errors;
+    int             rc;
+    conf_t         *c;
+    config_t       *config;
+    const char     *err;
+    db_import_t     im;
+    pg_settings_t   settings;
 
     c = db_conf(cli, "db_import", "\nWhen using database=off, reload your "
                 "declarative configuration\nusing the /config endpoint.");
@@ -76,17 +74,9 @@ cli_db_import(cli_t *cli)
                          "`kong config --help`");
     }
 
-    memset(&opts, 0, sizeof(opts));
-    memset(&errors, 0, sizeof(errors));
-    opts.database = 1;
-    opts.router_flavor = conf_str(c, "router_flavor");
-    opts.plugins = conf_plugins(c);
-
-    config = declarative_load_file(cli->arena, cli->args[1], &opts, &errors);
-
+    config = cli_declarative(cli, c, 1);
     if (config == NULL) {
-        return cli_error("Failed parsing:\n%s",
-                         declarative_errors_text(cli->arena, &errors, 1));
+        return 1;
     }
 
     cli_print("parse successful, beginning import");
