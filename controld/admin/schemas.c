@@ -22,7 +22,7 @@ typedef struct {
 
 static void schemas_show(admin_request_t *r, const schema_t *s,
     unsigned plugin);
-static const schema_t *schemas_find(const admin_str_t *name);
+static const schema_t *schemas_find(admin_request_t *r);
 static const schema_t *schemas_vault(const char *name, size_t len);
 static void schemas_fields(schemas_t *x, const field_t *f, const char *path,
     value_t *out);
@@ -89,11 +89,8 @@ schemas_entity(admin_request_t *r)
 {
     const schema_t  *s;
 
-    s = schemas_find(&r->segments[1]);
-
+    s = schemas_find(r);
     if (s == NULL) {
-        admin_message(r, 404, arena_printf(r->arena, "No entity named '%s'",
-                                           r->segments[1].data));
         return;
     }
 
@@ -101,16 +98,28 @@ schemas_entity(admin_request_t *r)
 }
 
 
+/* NULL: there is none of that name, which is the answer */
 static const schema_t *
-schemas_find(const admin_str_t *name)
+schemas_find(admin_request_t *r)
 {
-    if (strlen(name->data) != name->len) {
-        return NULL;
+    const schema_t     *s;
+    const admin_str_t  *name;
+
+    name = &r->segments[1];
+    s = NULL;
+
+    if (strlen(name->data) == name->len) {
+        s = (strcmp(name->data, schemas_tags.name) == 0)
+            ? &schemas_tags
+            : schema_find(name->data);
     }
 
-    return (strcmp(name->data, schemas_tags.name) == 0)
-           ? &schemas_tags
-           : schema_find(name->data);
+    if (s == NULL) {
+        admin_message(r, 404, arena_printf(r->arena, "No entity named '%s'",
+                                           name->data));
+    }
+
+    return s;
 }
 
 
@@ -180,11 +189,8 @@ schemas_validate(admin_request_t *r)
     admin_route_t   *route;
     const schema_t  *s;
 
-    s = schemas_find(&r->segments[1]);
-
+    s = schemas_find(r);
     if (s == NULL) {
-        admin_message(r, 404, arena_printf(r->arena, "No entity named '%s'",
-                                           r->segments[1].data));
         return;
     }
 
@@ -577,32 +583,24 @@ schemas_replaced(arena_t *a, const char *path, value_t *out)
 static void
 schemas_checks(arena_t *a, const schema_check_t *c, value_t *out)
 {
-    value_t  *item, *v;
-
-    static const char *const  names[] = {
-        [CHECK_AT_LEAST_ONE_OF] = "at_least_one_of",
-        [CHECK_ONLY_ONE_OF] = "only_one_of",
-        [CHECK_DISTINCT] = "distinct",
-        [CHECK_MUTUALLY_REQUIRED] = "mutually_required",
-        [CHECK_MUTUALLY_EXCLUSIVE] = "mutually_exclusive",
-        [CHECK_CONDITIONAL] = "conditional",
-        [CHECK_CUSTOM] = "custom_entity_check"
-    };
+    value_t     *item, *v;
+    const char  *name;
 
     for ( /* void */ ; c != NULL && c->kind != 0; c++) {
+        name = schema_check_names[c->kind];
         item = value_append(a, out);
         value_set_object(item);
 
         if (c->kind == CHECK_CONDITIONAL) {
-            schemas_conditional(a, c, value_put(a, item, names[c->kind]));
+            schemas_conditional(a, c, value_put(a, item, name));
 
         } else if (c->kind == CHECK_CUSTOM) {
-            v = value_put(a, item, names[c->kind]);
+            v = value_put(a, item, name);
             value_set_object(v);
             schemas_texts(a, v, "field_sources", c->fields);
 
         } else {
-            schemas_texts(a, item, names[c->kind], c->fields);
+            schemas_texts(a, item, name, c->fields);
         }
     }
 }

@@ -122,6 +122,9 @@ typedef enum {
     CHECK_CUSTOM
 } check_kind_t;
 
+/* by kind, as a schema's text has them */
+extern const char *const  schema_check_names[];
+
 /*
  * One entity check; kind 0 ends the table.  Field paths are dotted and
  * relative to the record that owns the check ("config.policy" for a plugin's

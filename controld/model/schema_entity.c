@@ -32,6 +32,17 @@ static const char *schema_quoted(schema_ctx_t *ctx,
     const char *const *fields);
 
 
+const char *const  schema_check_names[] = {
+    [CHECK_AT_LEAST_ONE_OF] = "at_least_one_of",
+    [CHECK_ONLY_ONE_OF] = "only_one_of",
+    [CHECK_DISTINCT] = "distinct",
+    [CHECK_MUTUALLY_REQUIRED] = "mutually_required",
+    [CHECK_MUTUALLY_EXCLUSIVE] = "mutually_exclusive",
+    [CHECK_CONDITIONAL] = "conditional",
+    [CHECK_CUSTOM] = "custom_entity_check"
+};
+
+
 void
 schema_run_checks(schema_ctx_t *ctx, const schema_info_t *info,
     const schema_check_t *checks, value_t *record, value_t *errors)

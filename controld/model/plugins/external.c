@@ -328,15 +328,6 @@ external_check(external_t *x, const value_t *v, const char *path,
     size_t           i;
     const member_t  *m;
 
-    static const char *const  names[] = {
-        [CHECK_AT_LEAST_ONE_OF] = "at_least_one_of",
-        [CHECK_ONLY_ONE_OF] = "only_one_of",
-        [CHECK_DISTINCT] = "distinct",
-        [CHECK_MUTUALLY_REQUIRED] = "mutually_required",
-        [CHECK_MUTUALLY_EXCLUSIVE] = "mutually_exclusive",
-        [CHECK_CONDITIONAL] = "conditional"
-    };
-
     if (v->kind != VALUE_OBJECT || v->len != 1) {
         return external_fail(x, v, path, "each item must be one \"check: "
                              "...\"");
@@ -345,7 +336,7 @@ external_check(external_t *x, const value_t *v, const char *path,
     m = &v->u.members[0];
 
     for (i = CHECK_AT_LEAST_ONE_OF; i <= CHECK_CONDITIONAL; i++) {
-        if (strcmp(names[i], m->key) == 0) {
+        if (strcmp(schema_check_names[i], m->key) == 0) {
             c->kind = (check_kind_t) i;
         }
     }
@@ -355,7 +346,7 @@ external_check(external_t *x, const value_t *v, const char *path,
                              "check \"%s\"", m->key);
     }
 
-    path = arena_printf(x->arena, "%s.%s", path, names[c->kind]);
+    path = arena_printf(x->arena, "%s.%s", path, schema_check_names[c->kind]);
 
     return (c->kind == CHECK_CONDITIONAL)
            ? external_conditional(x, &m->value, path, fields, c)
