@@ -172,6 +172,8 @@ typedef struct {
     ngx_str_t               upstream_host; /* Host that a plugin has set, when
                                               it has a length */
     ngx_str_t               correlation_id; /* of the plugin, for the logs */
+    struct ngx_kong_log_field_s  *log_fields; /* that plugins have set in the
+                                                 log record */
 
     unsigned                has_args:1;
     unsigned                has_header_filter:1;
@@ -187,6 +189,7 @@ typedef struct {
     unsigned                answered:1;  /* we made the answer ourselves */
     unsigned                has_id:1;
     unsigned                retrying:1;  /* counted among the retries */
+    unsigned                recorded:1;  /* its log record is written */
 } ngx_http_kong_ctx_t;
 
 

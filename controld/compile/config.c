@@ -16,6 +16,7 @@
 #include "patch.h"
 #include "plugins.h"
 #include "route_section.h"
+#include "texts.h"
 #include "upstreams.h"
 #include "../../ngx_kong_module/snapshot/kong_index.h"
 
@@ -479,6 +480,11 @@ compile_chains(compile_t *cc)
 
     if (rc == 0) {
         values_finish(&values);
+    }
+
+    if (rc == 0 && texts_wanted(cc->config)) {
+        texts_compile(cc->arena, cc->config, &cc->w, cc->routes, cc->n_routes,
+                      cc->services, cc->n_services, &consumers);
     }
 
     values_release(&values);

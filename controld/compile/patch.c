@@ -234,7 +234,8 @@ patch_steps(patch_t *p)
         patch_consumers,
         patch_routes,
         patch_plugins,
-        patch_chains
+        patch_chains,
+        patch_texts
     };
 
     for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {

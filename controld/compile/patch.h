@@ -106,5 +106,6 @@ int patch_consumers(patch_t *p);
 int patch_routes(patch_t *p);
 int patch_plugins(patch_t *p);
 int patch_chains(patch_t *p);
+int patch_texts(patch_t *p);
 
 #endif

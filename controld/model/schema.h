@@ -182,6 +182,8 @@ typedef struct {
     unsigned           implemented; /* the module has code for it */
     unsigned           observes;    /* logs, metrics, traces: a request is
                                        served all the same without it */
+    unsigned           records;     /* writes log records: entities are in
+                                       the segment as JSON */
     const char        *refused;     /* known by name, never to be: why */
     unsigned           external;    /* from a document; the code is in a
                                        shared object of its own */

@@ -13,6 +13,7 @@ extern const ngx_kong_plugin_t  ngx_kong_bot_detection;
 extern const ngx_kong_plugin_t  ngx_kong_closed;
 extern const ngx_kong_plugin_t  ngx_kong_correlation_id;
 extern const ngx_kong_plugin_t  ngx_kong_cors;
+extern const ngx_kong_plugin_t  ngx_kong_file_log;
 extern const ngx_kong_plugin_t  ngx_kong_hmac_auth;
 extern const ngx_kong_plugin_t  ngx_kong_ip_restriction;
 extern const ngx_kong_plugin_t  ngx_kong_jwt;
@@ -38,6 +39,7 @@ const ngx_kong_plugin_t *const  ngx_kong_plugins[] = {
     &ngx_kong_closed,
     &ngx_kong_correlation_id,
     &ngx_kong_cors,
+    &ngx_kong_file_log,
     &ngx_kong_hmac_auth,
     &ngx_kong_ip_restriction,
     &ngx_kong_jwt,

@@ -10,6 +10,7 @@
 #include "kong_certificate.h"
 #include "kong_index.h"
 #include "kong_plugin.h"
+#include "kong_texts.h"
 
 
 /* records of one size in a section; their refs and indexes are verified by
@@ -51,7 +52,8 @@ static const kong_section_def_t  kong_section_defs[] = {
     { KONG_SECTION_CERTIFICATES, sizeof(kong_certificate_t),
       kong_certificate_verify },
     { KONG_SECTION_SNIS, sizeof(kong_sni_t), NULL },
-    { KONG_SECTION_TRUST, sizeof(kong_trust_t), NULL }
+    { KONG_SECTION_TRUST, sizeof(kong_trust_t), NULL },
+    { KONG_SECTION_TEXTS, sizeof(kong_texts_t), kong_texts_verify }
 };
 
 #define KONG_SECTION_DEFS                                                   \

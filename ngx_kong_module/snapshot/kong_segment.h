@@ -194,6 +194,7 @@ typedef enum {
     KONG_SECTION_BALANCER_TABLES,
     KONG_SECTION_HEALTH,
     KONG_SECTION_TRUST,              /* kong_certificate.h */
+    KONG_SECTION_TEXTS,              /* kong_texts.h */
     KONG_SECTION_MAX = 32
 } kong_section_id_t;
 

@@ -27,7 +27,9 @@ const plugin_schema_t  plugin_file_log = {
         .name = "file-log",
         .fields = file_log_fields
     },
+    .implemented = 1,
     .priority = 9,
     .version = PLUGIN_VERSION,
-    .observes = 1
+    .observes = 1,
+    .records = 1
 };

@@ -1,0 +1,48 @@
+/*
+ * What is known of a request once it is over: Kong's log record, and the
+ * numbers that metrics are made of.  For the log handlers of plugins.
+ */
+
+#ifndef NGX_KONG_LOG_RECORD_H
+#define NGX_KONG_LOG_RECORD_H
+
+#include "ngx_kong_log_json.h"
+
+
+/* in ms, as Kong has them */
+typedef struct {
+    uint64_t         started;            /* since the epoch */
+    ngx_msec_int_t   request;            /* all of it */
+    ngx_msec_int_t   kong;               /* until it was handed on, or
+                                            answered */
+    ngx_msec_int_t   proxy;              /* until the upstream's headers; -1:
+                                            it was not asked */
+    ngx_msec_int_t   receive;            /* the upstream's body */
+} ngx_kong_log_times_t;
+
+
+void ngx_kong_log_times(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx,
+    ngx_kong_log_times_t *t);
+/* the client's answer is the service's */
+ngx_uint_t ngx_kong_log_is_upstream(ngx_http_request_t *r,
+    ngx_http_kong_ctx_t *ctx);
+ngx_uint_t ngx_kong_log_status(ngx_http_request_t *r);
+
+/*
+ * The record as one line of JSON without its end, in memory of this worker
+ * until the next one is asked for; NGX_ERROR when out of memory.  Several
+ * plugins of a request share it.
+ */
+ngx_int_t ngx_kong_log_record(ngx_http_request_t *r, ngx_str_t *record);
+/* what the record is made of has changed */
+void ngx_kong_log_record_changed(void);
+
+/* ngx_kong_log_headers.c: members of the object that is open */
+void ngx_kong_log_headers_in(ngx_http_request_t *r,
+    ngx_kong_log_json_t *json);
+void ngx_kong_log_headers_out(ngx_http_request_t *r,
+    ngx_kong_log_json_t *json);
+void ngx_kong_log_query(ngx_http_request_t *r, ngx_str_t *args,
+    ngx_kong_log_json_t *json);
+
+#endif
