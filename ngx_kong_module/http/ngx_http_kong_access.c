@@ -519,6 +519,10 @@ ngx_http_kong_check_https(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx)
         return NGX_DECLINED;
     }
 
+    if (ngx_kong_plugins_global(r, ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     if (ctx->route->redirect != NGX_KONG_UPGRADE_REQUIRED) {
         return ngx_http_kong_redirect(r, ctx);
     }
@@ -607,6 +611,10 @@ static ngx_int_t
 ngx_http_kong_check_grpc(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx)
 {
     ngx_str_t  *type;
+
+    if (ngx_kong_plugins_global(r, ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     type = r->headers_in.content_type ? &r->headers_in.content_type->value
                                       : NULL;

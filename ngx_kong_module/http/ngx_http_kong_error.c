@@ -5,6 +5,7 @@
  */
 
 #include "../ngx_http_kong.h"
+#include "../plugins/ngx_kong_plugin.h"
 
 
 #define NGX_HTTP_KONG_TYPES         4
@@ -23,6 +24,8 @@ typedef struct {
 } ngx_http_kong_grpc_code_t;
 
 
+static ngx_int_t ngx_http_kong_error_unmatched(ngx_http_request_t *r,
+    ngx_http_kong_ctx_t *ctx);
 static ngx_int_t ngx_http_kong_error_output(ngx_http_request_t *r,
     ngx_uint_t status, const char *text, ngx_uint_t type);
 static const char *ngx_http_kong_error_escape(ngx_http_request_t *r,
@@ -172,6 +175,10 @@ ngx_http_kong_error_handler(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_kong_module);
 
+    if (!ctx->matched && ngx_http_kong_error_unmatched(r, ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     if (ctx->exit != NULL && ctx->exit->error != NULL) {
         /* a plugin's answer to a body that is too large */
         r->err_status = ctx->exit->status;
@@ -217,6 +224,27 @@ ngx_http_kong_error_handler(ngx_http_request_t *r)
 
     return ngx_http_kong_error_output(r, status, text,
                                       ngx_http_kong_media_type(&accept));
+}
+
+
+/* nginx refused the request before a route was looked for: what is global
+ * sees the answer */
+static ngx_int_t
+ngx_http_kong_error_unmatched(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx)
+{
+    ngx_http_kong_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_kong_module);
+
+    if (mcf->zone == NULL) {
+        return NGX_OK;
+    }
+
+    if (ctx->generation == NULL) {
+        ctx->generation = ngx_kong_generation_get(mcf, r->connection->log);
+    }
+
+    return ngx_kong_plugins_global(r, ctx);
 }
 
 

@@ -75,11 +75,9 @@ ngx_kong_log_custom(ngx_kong_instance_t *in, ngx_pool_t *pool,
             return NGX_ERROR;
         }
 
-        c->rules[i].chunk = ngx_kong_log_chunk(pool, &lua);
+        /* one that is no Lua costs its field, not the requests */
 
-        if (c->rules[i].chunk == NULL) {
-            return NGX_ERROR;
-        }
+        c->rules[i].chunk = ngx_kong_log_chunk(pool, &lua);
     }
 
     *custom = c;
@@ -139,6 +137,11 @@ ngx_kong_log_custom_run(ngx_http_request_t *r, ngx_kong_log_custom_t *custom)
     }
 
     for (i = 0; i < custom->n; i++) {
+
+        if (custom->rules[i].chunk == NULL) {
+            continue;
+        }
+
         field = ngx_pcalloc(r->pool, sizeof(ngx_kong_log_field_t));
         if (field == NULL) {
             return;
