@@ -163,11 +163,11 @@ my $observed = document('observed');
 
 for my $round (1 .. 3) {
     $observed->{services}[0]{tags} = ["round-$round"];
-    $observed->{plugins} = [ { name => 'file-log', config => {
-        path => '/dev/null' } } ];
+    $observed->{plugins} = [ { name => 'zipkin', config => {
+        http_endpoint => 'http://127.0.0.1:1/' } } ];
     is($node->post_config($observed)->status, 201, "observer: round $round");
     is(live(), '/observed', "observer: served, round $round");
-    like($node->status->{source}{message}, qr/^set aside: plugin 'file-log'/,
+    like($node->status->{source}{message}, qr/^set aside: plugin 'zipkin'/,
          "observer: told, round $round");
 }
 

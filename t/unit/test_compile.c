@@ -330,7 +330,7 @@ test_refused(void **state)
 
     /* one that only observes is missed by the operator, not by clients */
 
-    compile(&t, "{'plugins':[{'id':'" ID("1") "','name':'file-log',"
+    compile(&t, "{'plugins':[{'id':'" ID("1") "','name':'zipkin',"
                 "'enabled':true,'config':{'path':'/a'}}]}");
     assert_int_equal(t.rc, 0);
     release(&t);
