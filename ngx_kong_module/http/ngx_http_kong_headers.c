@@ -129,8 +129,6 @@ ngx_http_kong_header_filter(ngx_http_request_t *r)
                                                 NGX_HTTP_BAD_GATEWAY);
     }
 
-    ctx->header_time = ngx_current_msec;
-
     if (ctx->proxied) {
         rc = ngx_http_kong_headers_proxied(r, ctx, klcf->headers);
 

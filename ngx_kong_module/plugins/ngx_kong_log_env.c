@@ -305,7 +305,7 @@ static int
 ngx_kong_log_env_status(lua_State *L)
 {
     lua_pushinteger(L,
-                    (int) ngx_kong_log_status(ngx_kong_log_lua_request()));
+                    (int) ngx_http_kong_status(ngx_kong_log_lua_request()));
     return 1;
 }
 
@@ -319,7 +319,7 @@ ngx_kong_log_env_source(lua_State *L)
     r = ngx_kong_log_lua_request();
     ctx = ngx_kong_log_env_ctx(r);
 
-    if (ngx_kong_log_is_upstream(r, ctx)) {
+    if (ngx_http_kong_from_service(r, ctx)) {
         lua_pushliteral(L, "service");
 
     } else if (ctx->answered) {

@@ -26,6 +26,8 @@ static void ngx_kong_log_response(ngx_http_request_t *r,
     ngx_kong_log_json_t *json);
 static void ngx_kong_log_latencies(ngx_http_request_t *r,
     ngx_http_kong_ctx_t *ctx, ngx_kong_log_json_t *json);
+static ngx_msec_int_t ngx_kong_log_receive(ngx_http_request_t *r);
+static uint64_t ngx_kong_log_started(ngx_http_request_t *r);
 static void ngx_kong_log_signed(ngx_kong_log_json_t *json, ngx_msec_int_t n);
 static void ngx_kong_log_upstream(ngx_http_request_t *r,
     ngx_http_kong_ctx_t *ctx, ngx_kong_log_json_t *json);
@@ -237,18 +239,11 @@ ngx_kong_log_tls(ngx_http_request_t *r, ngx_kong_log_json_t *json)
 }
 
 
-ngx_uint_t
-ngx_kong_log_status(ngx_http_request_t *r)
-{
-    return r->err_status ? r->err_status : r->headers_out.status;
-}
-
-
 static void
 ngx_kong_log_response(ngx_http_request_t *r, ngx_kong_log_json_t *json)
 {
     ngx_kong_log_put("\"response\":{\"status\":");
-    ngx_kong_log_json_number(json, ngx_kong_log_status(r));
+    ngx_kong_log_json_number(json, ngx_http_kong_status(r));
 
     ngx_kong_log_put(",\"size\":");
     ngx_kong_log_json_number(json, (uint64_t) r->connection->sent);
@@ -261,76 +256,57 @@ ngx_kong_log_response(ngx_http_request_t *r, ngx_kong_log_json_t *json)
 }
 
 
-void
-ngx_kong_log_times(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx,
-    ngx_kong_log_times_t *t)
+static void
+ngx_kong_log_latencies(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx,
+    ngx_kong_log_json_t *json)
 {
-    ngx_msec_int_t              since;
+    ngx_http_kong_latency_t  l;
+
+    ngx_http_kong_latency(r, ctx, &l);
+
+    ngx_kong_log_put("\"latencies\":{\"kong\":");
+    ngx_kong_log_signed(json, l.kong);
+    ngx_kong_log_put(",\"proxy\":");
+    ngx_kong_log_signed(json, l.upstream);
+    ngx_kong_log_put(",\"request\":");
+    ngx_kong_log_signed(json, l.request);
+    ngx_kong_log_put(",\"receive\":");
+    ngx_kong_log_signed(json, ngx_kong_log_receive(r));
+
+    ngx_kong_log_put("},\"started_at\":");
+    ngx_kong_log_json_number(json, ngx_kong_log_started(r));
+    ngx_kong_log_put(",");
+}
+
+
+/* the upstream's body */
+static ngx_msec_int_t
+ngx_kong_log_receive(ngx_http_request_t *r)
+{
     ngx_http_upstream_state_t  *state;
 
-    t->started = (uint64_t) r->start_sec * 1000 + r->start_msec;
-    t->request = ngx_max((ngx_msec_int_t) (ngx_kong_log_now() - t->started),
-                         0);
-    t->proxy = -1;
-    t->receive = 0;
-
-    if (ctx->header_time == 0) {
-
-        /* the client has had nothing */
-
-        t->kong = 0;
-        return;
-    }
-
-    since = ctx->proxied ? (ngx_msec_int_t) (ngx_current_msec
-                                             - ctx->proxy_start)
-                         : (ngx_msec_int_t) (ngx_current_msec
-                                             - ctx->header_time);
-    t->kong = ngx_max(t->request - since, 0);
-
-    if (!ctx->proxied) {
-        return;
-    }
-
-    t->proxy = ngx_max((ngx_msec_int_t) (ctx->header_time
-                                         - ctx->proxy_start), 0);
-
     if (r->upstream_states == NULL || r->upstream_states->nelts == 0) {
-        return;
+        return 0;
     }
 
     state = r->upstream_states->elts;
     state += r->upstream_states->nelts - 1;
 
-    if (state->header_time != (ngx_msec_t) -1
-        && state->response_time != (ngx_msec_t) -1)
+    if (state->header_time == (ngx_msec_t) -1
+        || state->response_time == (ngx_msec_t) -1)
     {
-        t->receive = ngx_max((ngx_msec_int_t) (state->response_time
-                                               - state->header_time), 0);
+        return 0;
     }
+
+    return ngx_max((ngx_msec_int_t) (state->response_time
+                                     - state->header_time), 0);
 }
 
 
-static void
-ngx_kong_log_latencies(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx,
-    ngx_kong_log_json_t *json)
+static uint64_t
+ngx_kong_log_started(ngx_http_request_t *r)
 {
-    ngx_kong_log_times_t  t;
-
-    ngx_kong_log_times(r, ctx, &t);
-
-    ngx_kong_log_put("\"latencies\":{\"kong\":");
-    ngx_kong_log_signed(json, t.kong);
-    ngx_kong_log_put(",\"proxy\":");
-    ngx_kong_log_signed(json, t.proxy);
-    ngx_kong_log_put(",\"request\":");
-    ngx_kong_log_signed(json, t.request);
-    ngx_kong_log_put(",\"receive\":");
-    ngx_kong_log_signed(json, t.receive);
-
-    ngx_kong_log_put("},\"started_at\":");
-    ngx_kong_log_json_number(json, t.started);
-    ngx_kong_log_put(",");
+    return (uint64_t) r->start_sec * 1000 + r->start_msec;
 }
 
 
@@ -343,13 +319,6 @@ ngx_kong_log_signed(ngx_kong_log_json_t *json, ngx_msec_int_t n)
     }
 
     ngx_kong_log_json_number(json, (uint64_t) n);
-}
-
-
-ngx_uint_t
-ngx_kong_log_is_upstream(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx)
-{
-    return ctx->proxied && !ctx->answered && !r->error_page;
 }
 
 
@@ -384,7 +353,7 @@ ngx_kong_log_upstream(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx,
         }
     }
 
-    if (ngx_kong_log_is_upstream(r, ctx)) {
+    if (ngx_http_kong_from_service(r, ctx)) {
         ngx_kong_log_put("\",\"source\":\"upstream\",");
 
     } else {
@@ -471,6 +440,9 @@ ngx_kong_log_tries(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx,
                 start -= state[i].response_time;
             }
         }
+
+        /* two clocks, each cut to ms */
+        start = ngx_max(start, ngx_kong_log_started(r));
 
         for (i = 0; i < n; i++) {
             ngx_kong_log_try(&state[i], start, i + 1 == n, json);

@@ -1,6 +1,6 @@
 /*
- * What is known of a request once it is over: Kong's log record, and the
- * numbers that metrics are made of.  For the log handlers of plugins.
+ * What is known of a request once it is over: Kong's log record.  For the log
+ * handlers of plugins.
  */
 
 #ifndef NGX_KONG_LOG_RECORD_H
@@ -8,25 +8,6 @@
 
 #include "ngx_kong_log_json.h"
 
-
-/* in ms, as Kong has them */
-typedef struct {
-    uint64_t         started;            /* since the epoch */
-    ngx_msec_int_t   request;            /* all of it */
-    ngx_msec_int_t   kong;               /* until it was handed on, or
-                                            answered */
-    ngx_msec_int_t   proxy;              /* until the upstream's headers; -1:
-                                            it was not asked */
-    ngx_msec_int_t   receive;            /* the upstream's body */
-} ngx_kong_log_times_t;
-
-
-void ngx_kong_log_times(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx,
-    ngx_kong_log_times_t *t);
-/* the client's answer is the service's */
-ngx_uint_t ngx_kong_log_is_upstream(ngx_http_request_t *r,
-    ngx_http_kong_ctx_t *ctx);
-ngx_uint_t ngx_kong_log_status(ngx_http_request_t *r);
 
 /*
  * The record as one line of JSON without its end, in memory of this worker
