@@ -75,6 +75,7 @@ static void *metrics_alloc(kong_metrics_t *m, unsigned kind);
 static void metrics_free(kong_metrics_t *m, unsigned kind, void *p);
 static void metrics_sweep(kong_metrics_t *m, uint32_t now);
 static uint32_t metrics_idle(const kong_series_t *s, uint32_t now);
+static void metrics_empty(kong_metrics_t *m, kong_series_t *s);
 static void metrics_drop(kong_metrics_t *m, kong_series_t *s);
 static void metrics_add_traffic(const kong_traffic_t *t,
     kong_metrics_sum_t *sum);
@@ -246,6 +247,10 @@ kong_metrics_take(kong_metrics_t *m, const kong_metrics_labels_t *labels,
         if (c != NULL) {
             c->seen = now;
             return c;
+        }
+
+        if (s != NULL) {
+            metrics_empty(m, s);
         }
 
         if (again || (m->has_swept && now - m->swept < METRICS_SWEEP)) {
@@ -606,6 +611,28 @@ metrics_idle(const kong_series_t *s, uint32_t now)
     }
 
     return 1;
+}
+
+
+/* a series for whose first cells there was no room */
+static void
+metrics_empty(kong_metrics_t *m, kong_series_t *s)
+{
+    kong_series_t  **p;
+
+    if (s->cells[0] != NULL || s->cells[1] != NULL) {
+        return;
+    }
+
+    for (p = &m->buckets[s->key.low & (m->n_buckets - 1)]; *p != NULL;
+         p = &(*p)->next)
+    {
+        if (*p == s) {
+            __atomic_store_n(p, s->next, __ATOMIC_RELEASE);
+            metrics_drop(m, s);
+            return;
+        }
+    }
 }
 
 
