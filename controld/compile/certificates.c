@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/asn1.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -46,6 +47,9 @@ static int certificates_check(certificates_writer_t *cw, const value_t *row,
     const value_t texts[CERTIFICATES_PARTS]);
 static int certificates_chain(const value_t *text, bytes_t *out);
 static int certificates_key(const value_t *text, bytes_t *out);
+static int certificates_pem(BIO *bio, const char *kind, bytes_t *out);
+static size_t certificates_len(const bytes_t *bytes, size_t at);
+static int certificates_good(const bytes_t *bytes, size_t at);
 static int certificates_snis(certificates_writer_t *cw);
 static int certificates_sni(certificates_writer_t *cw, const value_t *row,
     kong_sni_t *slots, uint32_t mask);
@@ -306,11 +310,9 @@ certificates_check(certificates_writer_t *cw, const value_t *row,
 static int
 certificates_chain(const value_t *text, bytes_t *out)
 {
-    int             len;
+    int             rc;
     BIO            *bio;
-    X509           *cert;
     size_t          at;
-    uint8_t        *p;
     unsigned long   why;
 
     bio = types_bio(text);
@@ -321,29 +323,27 @@ certificates_chain(const value_t *text, bytes_t *out)
 
     at = out->size;
 
-    while ((cert = PEM_read_bio_X509_AUX(bio, NULL, types_no_password, NULL))
-           != NULL)
-    {
-        len = i2d_X509(cert, NULL);
-        p = (len > 0) ? bytes_add(out, (size_t) len) : NULL;
-
-        if (p != NULL) {
-            (void) i2d_X509(cert, &p);
-
-        } else {
-            out->failed = 1;
-        }
-
-        X509_free(cert);
+    while (certificates_pem(bio, PEM_STRING_X509, out) == 0) {
+        /* void */
     }
 
     why = ERR_peek_last_error();
     ERR_clear_error();
     (void) BIO_free(bio);
 
-    return (out->size != at && !out->failed
-            && ERR_GET_LIB(why) == ERR_LIB_PEM
-            && ERR_GET_REASON(why) == PEM_R_NO_START_LINE) ? 0 : -1;
+    rc = (out->size != at && !out->failed
+          && ERR_GET_LIB(why) == ERR_LIB_PEM
+          && ERR_GET_REASON(why) == PEM_R_NO_START_LINE) ? 0 : -1;
+
+    /* the schema has looked at the first one */
+
+    for (at += certificates_len(out, at); rc == 0 && at < out->size;
+         at += certificates_len(out, at))
+    {
+        rc = certificates_good(out, at);
+    }
+
+    return rc;
 }
 
 
@@ -351,11 +351,8 @@ certificates_chain(const value_t *text, bytes_t *out)
 static int
 certificates_key(const value_t *text, bytes_t *out)
 {
-    int             rc;
-    BIO            *bio;
-    char           *name;
-    long            len;
-    unsigned char  *data;
+    int   rc;
+    BIO  *bio;
 
     bio = types_bio(text);
 
@@ -363,22 +360,86 @@ certificates_key(const value_t *text, bytes_t *out)
         return -1;
     }
 
-    name = NULL;
-    data = NULL;
+    rc = certificates_pem(bio, PEM_STRING_EVP_PKEY, out);
 
-    rc = PEM_bytes_read_bio(&data, &len, &name, PEM_STRING_EVP_PKEY, bio,
-                            types_no_password, NULL);
-
-    if (rc == 1) {
-        bytes_put(out, data, (size_t) len);
-        OPENSSL_clear_free(data, (size_t) len);
-    }
-
-    OPENSSL_free(name);
     ERR_clear_error();
     (void) BIO_free(bio);
 
-    return (rc == 1 && !out->failed) ? 0 : -1;
+    return (rc == 0 && !out->failed) ? 0 : -1;
+}
+
+
+/* the next block of the kind, up to its own end: what follows the object (a
+ * certificate's own trust, or nothing of meaning) is left out */
+static int
+certificates_pem(BIO *bio, const char *kind, bytes_t *out)
+{
+    int             tag, class;
+    char           *name;
+    long            len, n;
+    unsigned char  *data;
+    const uint8_t  *p;
+
+    name = NULL;
+    data = NULL;
+
+    if (PEM_bytes_read_bio(&data, &len, &name, kind, bio, types_no_password,
+                           NULL)
+        != 1)
+    {
+        return -1;
+    }
+
+    p = data;
+
+    if (ASN1_get_object(&p, &n, &tag, &class, len) & 0x80) {
+        out->failed = 1;
+
+    } else {
+        bytes_put(out, data, (size_t) (p - data) + (size_t) n);
+    }
+
+    OPENSSL_clear_free(data, (size_t) len);
+    OPENSSL_free(name);
+
+    return out->failed ? -1 : 0;
+}
+
+
+/* of the object there */
+static size_t
+certificates_len(const bytes_t *bytes, size_t at)
+{
+    int             tag, class;
+    long            n;
+    const uint8_t  *p;
+
+    p = bytes->data + at;
+
+    if (at >= bytes->size
+        || ASN1_get_object(&p, &n, &tag, &class, (long) (bytes->size - at))
+           & 0x80)
+    {
+        return bytes->size - at;
+    }
+
+    return (size_t) (p - bytes->data) + (size_t) n - at;
+}
+
+
+static int
+certificates_good(const bytes_t *bytes, size_t at)
+{
+    X509           *cert;
+    const uint8_t  *p;
+
+    p = bytes->data + at;
+    cert = d2i_X509(NULL, &p, (long) (bytes->size - at));
+
+    X509_free(cert);
+    ERR_clear_error();
+
+    return (cert != NULL) ? 0 : -1;
 }
 
 

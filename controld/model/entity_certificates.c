@@ -6,6 +6,7 @@
 
 #include <openssl/asn1.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
 #include "entities.h"
@@ -21,8 +22,12 @@ static void certificates_check_alt_pair(schema_ctx_t *ctx, value_t *record,
     value_t *errors);
 static void certificates_check_types(schema_ctx_t *ctx, value_t *record,
     value_t *errors);
-static void certificates_match(schema_ctx_t *ctx, const value_t *cert,
-    const value_t *key, const char *text, value_t *errors);
+static const char *certificates_check_cert(schema_ctx_t *ctx,
+    const field_t *f, const value_t *v);
+static const char *certificates_check_key(schema_ctx_t *ctx,
+    const field_t *f, const value_t *v);
+static void certificates_match(schema_ctx_t *ctx, const value_t *record,
+    const char *const *names, const char *text, value_t *errors);
 static void ca_check_cert(schema_ctx_t *ctx, value_t *record,
     value_t *errors);
 static const char *ca_certificate_error(X509 *cert);
@@ -45,14 +50,15 @@ static const field_t  certificates_fields[] = {
     ENTITY_CREATED_AT,
     ENTITY_UPDATED_AT,
     { .name = "cert", .type = FIELD_STRING,
-      .flags = F_REQUIRED|F_REFERENCEABLE, .check = check_certificate },
+      .flags = F_REQUIRED|F_REFERENCEABLE, .check = certificates_check_cert },
     { .name = "key", .type = FIELD_STRING,
       .flags = F_REQUIRED|F_REFERENCEABLE|F_ENCRYPTED,
-      .check = check_private_key },
+      .check = certificates_check_key },
     { .name = "cert_alt", .type = FIELD_STRING, .flags = F_REFERENCEABLE,
-      .check = check_certificate },
+      .check = certificates_check_cert },
     { .name = "key_alt", .type = FIELD_STRING,
-      .flags = F_REFERENCEABLE|F_ENCRYPTED, .check = check_private_key },
+      .flags = F_REFERENCEABLE|F_ENCRYPTED,
+      .check = certificates_check_key },
     ENTITY_TAGS,
     { .name = "snis", .type = FIELD_ARRAY, .flags = F_ABSTRACT,
       .elements = &certificates_sni },
@@ -126,11 +132,44 @@ const schema_t  entity_ca_certificates = {
 };
 
 
+/*
+ * OpenSSL takes half a millisecond to read a key.  So it is read once, where
+ * it is compared: what comes before only looks for it in the text.
+ */
+
+static const char *
+certificates_check_cert(schema_ctx_t *ctx, const field_t *f, const value_t *v)
+{
+    const char  *err;
+
+    (void) f;
+
+    err = types_check_pem(ctx->arena, v, PEM_STRING_X509);
+
+    return err == NULL ? NULL
+           : arena_printf(ctx->arena, "invalid certificate: x509.new: %s",
+                          err);
+}
+
+
+static const char *
+certificates_check_key(schema_ctx_t *ctx, const field_t *f, const value_t *v)
+{
+    const char  *err;
+
+    (void) f;
+
+    err = types_check_pem(ctx->arena, v, PEM_STRING_EVP_PKEY);
+
+    return err == NULL ? NULL
+           : arena_printf(ctx->arena, "invalid key: pkey.new: %s", err);
+}
+
+
 static void
 certificates_check_pair(schema_ctx_t *ctx, value_t *record, value_t *errors)
 {
-    certificates_match(ctx, value_get(record, "cert"),
-                       value_get(record, "key"),
+    certificates_match(ctx, record, certificates_pair,
                        "certificate does not match key", errors);
 }
 
@@ -139,26 +178,41 @@ static void
 certificates_check_alt_pair(schema_ctx_t *ctx, value_t *record,
     value_t *errors)
 {
-    certificates_match(ctx, value_get(record, "cert_alt"),
-                       value_get(record, "key_alt"),
+    certificates_match(ctx, record, certificates_alt,
                        "alternative certificate does not match key", errors);
 }
 
 
 static void
-certificates_match(schema_ctx_t *ctx, const value_t *cert,
-    const value_t *key, const char *text, value_t *errors)
+certificates_match(schema_ctx_t *ctx, const value_t *record,
+    const char *const *names, const char *text, value_t *errors)
 {
-    X509        *x509;
-    EVP_PKEY    *pkey;
-    const char  *err;
+    X509           *x509;
+    EVP_PKEY       *pkey;
+    const char     *err;
+    const value_t  *cert, *key;
 
-    if (value_is_null(cert) || value_is_null(key)) {
-        return;
+    x509 = NULL;
+    pkey = NULL;
+    cert = value_get(record, names[0]);
+    key = value_get(record, names[1]);
+
+    if (!value_is_null(cert)) {
+        x509 = types_load_certificate(ctx->arena, cert, &err);
+
+        if (x509 == NULL) {
+            schema_error(ctx, errors, names[0], "invalid certificate: %s",
+                         err);
+        }
     }
 
-    x509 = types_load_certificate(ctx->arena, cert, &err);
-    pkey = types_load_private_key(ctx->arena, key, &err);
+    if (!value_is_null(key)) {
+        pkey = types_load_private_key(ctx->arena, key, &err);
+
+        if (pkey == NULL) {
+            schema_error(ctx, errors, names[1], "invalid key: %s", err);
+        }
+    }
 
     if (x509 != NULL && pkey != NULL
         && X509_check_private_key(x509, pkey) != 1)

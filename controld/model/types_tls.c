@@ -56,6 +56,43 @@ check_private_key(schema_ctx_t *ctx, const field_t *f, const value_t *v)
 }
 
 
+const char *
+types_check_pem(arena_t *a, const value_t *v, const char *kind)
+{
+    int             rc;
+    BIO            *bio;
+    char           *name;
+    long            len;
+    const char     *err;
+    unsigned char  *data;
+
+    bio = types_bio(v);
+
+    if (bio == NULL) {
+        return "out of memory";
+    }
+
+    data = NULL;
+    name = NULL;
+    err = NULL;
+    rc = PEM_bytes_read_bio(&data, &len, &name, kind, bio, types_no_password,
+                            NULL);
+    BIO_free(bio);
+
+    if (rc == 1) {
+        OPENSSL_clear_free(data, (size_t) len);
+        OPENSSL_free(name);
+
+    } else {
+        err = types_openssl_error(a);
+    }
+
+    ERR_clear_error();
+
+    return err;
+}
+
+
 /* the first certificate of the text */
 
 X509 *
