@@ -13,6 +13,7 @@
 
 #include "controld/compile/route_section.h"
 #include "ngx_kong_module/snapshot/kong_balancer.h"
+#include "ngx_kong_module/snapshot/kong_certificate.h"
 #include "ngx_kong_module/snapshot/kong_match.h"
 
 
@@ -41,6 +42,49 @@ static route_rule_t    rules[3 + MANY] = {
       .n_methods = 2, .headers = headers, .n_headers = 1 },
     { .route = 2, .snis = hosts, .n_snis = 1, .paths = paths, .n_paths = 1 }
 };
+
+
+/* what is in it is nobody's matter here */
+static void
+fuzz_seed_certificates(writer_t *w)
+{
+    uint32_t             i;
+    kong_sni_t          *s;
+    kong_trust_t        *t;
+    kong_certificate_t  *c;
+
+    static const kong_str_t  snis[] = { STR("a.com"), STR(".b.com") };
+
+    c = writer_records(w, KONG_SECTION_CERTIFICATES, 2, sizeof(*c));
+    s = writer_records(w, KONG_SECTION_SNIS, 4, sizeof(*s));
+    t = writer_records(w, KONG_SECTION_TRUST, 1, sizeof(*t));
+
+    if (c == NULL || s == NULL || t == NULL) {
+        abort();
+    }
+
+    t->certs = writer_string(w, "der", 3);
+
+    for (i = 0; i < 2; i++) {
+        c[i].id[0] = (uint8_t) i;
+        c[i].cert = t->certs;
+        c[i].key = t->certs;
+    }
+
+    for (i = 0; i < 2; i++) {
+        s = (kong_sni_t *) (void *) w->sections[w->n_sections - 2].bytes.data;
+
+        for (s += kong_sni_hash(i, snis[i].data, snis[i].len) & 3;
+             s->name != 0; s++)
+        {
+            /* void */
+        }
+
+        s->name = writer_string(w, snis[i].data, snis[i].len);
+        s->kind = i;
+        s->certificate = i;
+    }
+}
 
 
 int
@@ -93,6 +137,8 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
             r[bad].service = KONG_NONE;
         }
     }
+
+    fuzz_seed_certificates(&w);
 
     if (r == NULL
         || route_section_write(&w, rules, 3 + MANY, NULL, &bad, &err) != 0
@@ -148,6 +194,7 @@ fuzz_regex(void *data, uint32_t index, const char *subject, size_t len)
 }
 
 
+static void fuzz_certificates(const kong_segment_t *seg);
 static void fuzz_endpoints(const kong_segment_t *seg);
 
 
@@ -184,7 +231,44 @@ fuzz_match(const kong_segment_t *seg)
         }
     }
 
+    fuzz_certificates(seg);
     fuzz_endpoints(seg);
+}
+
+
+/* what a worker reads in a handshake */
+static void
+fuzz_certificates(const kong_segment_t *seg)
+{
+    size_t                     i;
+    uint32_t                   k;
+    volatile size_t            sink;
+    const kong_certificate_t  *c;
+
+    static const kong_str_t  names[] = {
+        STR("a.com"), STR("x.b.com"), STR("c.d"), STR("")
+    };
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        c = kong_certificate_by_sni(seg, names[i].data, names[i].len);
+
+        if (c != NULL) {
+            sink = kong_segment_str(seg, c->cert).len
+                   + kong_segment_str(seg, c->key).len
+                   + kong_segment_str(seg, c->cert_alt).len
+                   + kong_segment_str(seg, c->key_alt).len;
+            (void) sink;
+            (void) kong_certificate_by_id(seg, c->id);
+        }
+    }
+
+    for (k = 0; k < seg->sections[KONG_SECTION_SERVICES].n; k++) {
+        if (seg->services[k].ca_certificates != 0) {
+            sink = kong_segment_str(seg, kong_trust(seg,
+                         seg->services[k].ca_certificates - 1)->certs).len;
+            (void) sink;
+        }
+    }
 }
 
 
