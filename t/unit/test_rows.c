@@ -398,6 +398,174 @@ test_clean(void **state)
 }
 
 
+/* a row's name says how often it has been written; 0: there is none,
+ * a multiple of 7: it has no name, and is set aside */
+#define MANY   4000
+
+static int  model[MANY];
+
+
+static void
+many_row(PGresult *res, int *row, int i)
+{
+    char     name[32];
+    uint8_t  id[16];
+
+    memset(id, 0, sizeof(id));
+    id[0] = (uint8_t) (i >> 8);
+    id[1] = (uint8_t) i;
+
+    (void) snprintf(name, sizeof(name), "c%d-%d", i, model[i]);
+    consumer(res, *row, 1, (model[i] % 7 == 0) ? "" : name);
+    set(res, *row, 0, id, sizeof(id));
+    set(res, (*row)++, 1, id, sizeof(id));
+}
+
+
+/* everything that a configuration says is what the model says */
+static void
+many_same(const config_t *c, size_t n_broken)
+{
+    int                    i;
+    char                   id[40], name[32];
+    size_t                 n, bad;
+    const value_t         *v;
+    const config_table_t  *t;
+
+    t = config_table(c, "consumers");
+
+    for (i = 0, n = 0, bad = 0; i < MANY; i++) {
+        (void) snprintf(id, sizeof(id),
+                        "%04x0000-0000-0000-0000-000000000000", i);
+        (void) snprintf(name, sizeof(name), "c%d-%d", i, model[i]);
+        v = config_by_id(c, "consumers", id, 36);
+
+        if (model[i] == 0 || model[i] % 7 == 0) {
+            bad += (model[i] != 0);
+            assert_null(v);
+            continue;
+        }
+
+        assert_non_null(v);
+        assert_ptr_equal(v, t->rows[n]);
+        assert_ptr_equal(v, t->ascending[n++]);
+        assert_true(value_str_eq(value_get(v, "username"), name));
+        assert_ptr_equal(v, config_by_key(c, "consumers", name,
+                                          strlen(name)));
+    }
+
+    assert_int_equal(t->n, n);
+    assert_int_equal(n_broken, bad);
+}
+
+
+/* a walk of batches, some of all rows, of many or of few, beside the model;
+ * in the end a mirror that is read anew is the same */
+static void
+test_many(void **state)
+{
+    int               i, k, n, kind, row;
+    char              id[40], hash[33];
+    size_t            n_broken;
+    rows_t           *now, *next;
+    arena_t          *a;
+    config_t         *c, *before;
+    rows_plan_t      *plan;
+    rows_batch_t      b;
+    compile_aside_t  *broken;
+
+    (void) state;
+
+    plan = plan_new();
+    kind = rows_kind("consumers");
+    now = NULL;
+    before = NULL;
+    memset(model, 0, sizeof(model));
+    srand(4711);
+
+    for (k = 0; k < 5000; k++) {
+        a = arena_new();
+        memset(&b, 0, sizeof(b));
+        b.plan = plan;
+        b.base = now;
+
+        n = (k % 400 == 0) ? 3000 : rand() % ((k % 50 == 0) ? 500 : 6);
+
+        for (i = 0; i < n; i++) {
+            row = (rand() % 4 == 0) ? (k * 13 + i) % MANY : rand() % MANY;
+            model[row] = (rand() % 3 == 0) ? 0 : model[row] + 1 + rand() % 9;
+            (void) snprintf(id, sizeof(id),
+                            "%04x0000-0000-0000-0000-000000000000", row);
+            assert_int_equal(rows_batch_id(&b, kind, id, 36), 0);
+        }
+
+        rows_batch_sort(&b);
+        b.given[kind].result = result_new(6);
+        row = 0;
+
+        if (k % 1000 == 0) {
+            free(b.given[kind].ids);
+            whole(&b, plan, b.given[kind].result);
+            b.base = now;
+
+            for (i = MANY - 1; i >= 0; i--) {
+                if (model[i] != 0) {
+                    many_row(b.given[kind].result, &row, i);
+                }
+            }
+
+        } else {
+            for (i = 0; i < (int) b.given[kind].n_ids; i++) {
+                n = b.given[kind].ids[i][0] << 8 | b.given[kind].ids[i][1];
+
+                if (model[n] != 0) {
+                    many_row(b.given[kind].result, &row, n);
+                }
+            }
+        }
+
+        next = rows_make(&b, a);
+        c = rows_config(next, &b, a, &broken, &n_broken);
+
+        if (k % 20 == 0) {
+            many_same(c, n_broken);
+        }
+
+        rows_batch_clear(&b);
+        config_free(before);
+        rows_put(now);
+        arena_free(a);
+        before = c;
+        now = next;
+    }
+
+    (void) memcpy(hash, before->hash, sizeof(hash));
+    config_free(before);
+    rows_put(now);
+
+    a = arena_new();
+    b.given[kind].result = result_new(6);
+    whole(&b, plan, b.given[kind].result);
+
+    for (i = 0, row = 0; i < MANY; i++) {
+        if (model[i] != 0) {
+            many_row(b.given[kind].result, &row, i);
+        }
+    }
+
+    now = rows_make(&b, a);
+    c = rows_config(now, &b, a, &broken, &n_broken);
+    many_same(c, n_broken);
+    assert_string_equal(c->hash, hash);
+
+    rows_batch_clear(&b);
+    config_free(c);
+    rows_put(now);
+    arena_free(a);
+    arena_free(plan->arena);
+}
+
+
 int
 main(void)
 {
@@ -405,6 +573,7 @@ main(void)
         cmocka_unit_test(test_plan),
         cmocka_unit_test(test_read),
         cmocka_unit_test(test_mirror),
+        cmocka_unit_test(test_many),
         cmocka_unit_test(test_clean)
     };
 
