@@ -51,6 +51,7 @@ struct ngx_kong_map_s {
     ngx_uint_t              refs;
     void                   *base;
     size_t                  size;
+    ngx_uint_t              runs;        /* mappings over a base */
     kong_segment_t          seg;
     ngx_pool_t             *pool;
     struct ngx_http_kong_confs_s  *confs;     /* config: upstream settings,

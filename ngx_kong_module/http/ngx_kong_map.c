@@ -8,6 +8,7 @@
  * end whoever reads a mapped file.
  */
 
+#include "ngx_kong_image.h"
 #include "ngx_kong_map.h"
 #include "../plugins/ngx_kong_plugin.h"
 
@@ -21,8 +22,6 @@
 #define NGX_KONG_MAP_CHUNK  (256 * 1024)
 
 
-static void *ngx_kong_map_file(u_char *path, size_t *size, ngx_str_t *err,
-    ngx_log_t *log);
 static ngx_int_t ngx_kong_map_populate(ngx_kong_map_t *map);
 
 
@@ -84,14 +83,8 @@ ngx_kong_map_t *
 ngx_kong_map_open(ngx_http_kong_main_conf_t *mcf, kong_segment_kind_t kind,
     uint32_t generation, ngx_str_t *err, ngx_log_t *log)
 {
-    u_char           path[NGX_MAX_PATH];
     ngx_pool_t      *pool;
     ngx_kong_map_t  *map;
-
-    if (ngx_kong_map_path(mcf, kind, generation, path) == NULL) {
-        ngx_str_set(err, "the path of the snapshot folder is too long");
-        return NULL;
-    }
 
     pool = ngx_create_pool(1024, ngx_cycle->log);
     if (pool == NULL) {
@@ -106,57 +99,17 @@ ngx_kong_map_open(ngx_http_kong_main_conf_t *mcf, kong_segment_kind_t kind,
         return NULL;
     }
 
-    map->base = ngx_kong_map_file(path, &map->size, err, log);
-    if (map->base == NULL) {
-        ngx_destroy_pool(pool);
-        return NULL;
-    }
-
     map->kind = kind;
     map->generation = generation;
     map->plugins = mcf->plugins;
     map->pool = pool;
 
-    return map;
-}
-
-
-static void *
-ngx_kong_map_file(u_char *path, size_t *size, ngx_str_t *err, ngx_log_t *log)
-{
-    void             *base;
-    ngx_fd_t          fd;
-    ngx_file_info_t   fi;
-
-    fd = ngx_open_file(path, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
-    if (fd == NGX_INVALID_FILE) {
-        ngx_log_error(NGX_LOG_ERR, log, ngx_errno,
-                      "segment \"%s\" cannot be opened", path);
-        ngx_str_set(err, "the file cannot be opened");
+    if (ngx_kong_image_map(mcf, map, err, log) != NGX_OK) {
+        ngx_destroy_pool(pool);
         return NULL;
     }
 
-    base = MAP_FAILED;
-
-    if (ngx_fd_info(fd, &fi) == NGX_FILE_ERROR || !ngx_is_file(&fi)
-        || ngx_file_size(&fi) < (off_t) sizeof(kong_segment_header_t))
-    {
-        ngx_str_set(err, "the file is too short to be a segment");
-
-    } else {
-        *size = ngx_file_size(&fi);
-        base = mmap(NULL, *size, PROT_READ, MAP_SHARED, fd, 0);
-
-        if (base == MAP_FAILED) {
-            ngx_log_error(NGX_LOG_ERR, log, ngx_errno,
-                          "segment \"%s\" cannot be mapped", path);
-            ngx_str_set(err, "the file cannot be mapped");
-        }
-    }
-
-    ngx_close_file(fd);
-
-    return base == MAP_FAILED ? NULL : base;
+    return map;
 }
 
 
@@ -269,15 +222,13 @@ ngx_kong_map_put(ngx_kong_map_t *map)
 void
 ngx_kong_map_drop(ngx_kong_map_t *map)
 {
-    void    *base;
-    size_t   size;
+    ngx_kong_map_t  last;
 
-    base = map->base;
-    size = map->size;
+    /* what the pool's cleanups still read goes after it */
+    last = *map;
 
     ngx_destroy_pool(map->pool);
-
-    (void) munmap(base, size);
+    ngx_kong_image_unmap(&last);
 }
 
 
