@@ -269,8 +269,6 @@ const char *check_cookie_name(schema_ctx_t *, const field_t *,
     const value_t *);
 const char *check_certificate(schema_ctx_t *, const field_t *,
     const value_t *);
-const char *check_private_key(schema_ctx_t *, const field_t *,
-    const value_t *);
 /* used by plugins with custom_fields_by_lua and functions */
 const char *check_lua_source(schema_ctx_t *, const field_t *,
     const value_t *);

@@ -37,26 +37,6 @@ check_certificate(schema_ctx_t *ctx, const field_t *f, const value_t *v)
 
 
 const char *
-check_private_key(schema_ctx_t *ctx, const field_t *f, const value_t *v)
-{
-    EVP_PKEY    *key;
-    const char  *err;
-
-    (void) f;
-
-    key = types_load_private_key(ctx->arena, v, &err);
-
-    if (key == NULL) {
-        return arena_printf(ctx->arena, "invalid key: %s", err);
-    }
-
-    EVP_PKEY_free(key);
-
-    return NULL;
-}
-
-
-const char *
 types_check_pem(arena_t *a, const value_t *v, const char *kind)
 {
     int             rc;

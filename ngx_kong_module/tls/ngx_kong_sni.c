@@ -3,14 +3,17 @@
  * handshake, and gets that of the name in the current generation; without one
  * the server's own (ssl_certificate) stays.
  *
- * A session may be resumed only where the same certificate would be shown:
- * its id context is the certificate's hash.  It is set before OpenSSL looks
- * for the session, so a certificate that was replaced, and another one's
- * name, make a full handshake.  Where clients are asked for certificates, and
- * in nginx versions that need the same callback, nginx's context stays.
+ * A session may be resumed under the same name only, while the same
+ * certificate would be shown: both make its id context.  It is set before
+ * OpenSSL looks for the session, so that anything else is a full handshake.
+ * Without a name, where clients are asked for certificates, and in nginx
+ * versions that need the same callback, nginx's context stays.
  */
 
 #include "ngx_kong_tls.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 
 #if (NGX_HTTP_SSL)
@@ -19,6 +22,15 @@
 #define NGX_KONG_NGINX_HELLO  1029002
 
 
+typedef struct {
+    ngx_http_kong_main_conf_t  *main;
+    u_char                      own[EVP_MAX_MD_SIZE];   /* the digest of its
+                                                   own certificate, or 0 */
+} ngx_kong_sni_server_t;
+
+
+static ngx_int_t ngx_kong_sni_server(ngx_conf_t *cf,
+    ngx_http_kong_main_conf_t *mcf, SSL_CTX *ctx);
 #if (nginx_version < NGX_KONG_NGINX_HELLO)
 static int ngx_kong_sni_hello(ngx_ssl_conn_t *ssl_conn, int *alert,
     void *data);
@@ -61,15 +73,43 @@ ngx_kong_sni_init(ngx_conf_t *cf)
             return NGX_ERROR;
         }
 
-        SSL_CTX_set_cert_cb(sscf->ssl.ctx, ngx_kong_sni_certificate, mcf);
+        if (ngx_kong_sni_server(cf, mcf, sscf->ssl.ctx) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_kong_sni_server(ngx_conf_t *cf, ngx_http_kong_main_conf_t *mcf,
+    SSL_CTX *ctx)
+{
+    X509                   *cert;
+    ngx_kong_sni_server_t  *server;
+
+    server = ngx_pcalloc(cf->pool, sizeof(ngx_kong_sni_server_t));
+    if (server == NULL) {
+        return NGX_ERROR;
+    }
+
+    server->main = mcf;
+    cert = SSL_CTX_get0_certificate(ctx);
+
+    if (cert != NULL
+        && X509_digest(cert, EVP_sha256(), server->own, NULL) != 1)
+    {
+        return NGX_ERROR;
+    }
+
+    SSL_CTX_set_cert_cb(ctx, ngx_kong_sni_certificate, server);
 
 #if (nginx_version < NGX_KONG_NGINX_HELLO)
-        if (SSL_CTX_get_verify_mode(sscf->ssl.ctx) == SSL_VERIFY_NONE) {
-            SSL_CTX_set_client_hello_cb(sscf->ssl.ctx, ngx_kong_sni_hello,
-                                        mcf);
-        }
-#endif
+    if (SSL_CTX_get_verify_mode(ctx) == SSL_VERIFY_NONE) {
+        SSL_CTX_set_client_hello_cb(ctx, ngx_kong_sni_hello, server);
     }
+#endif
 
     return NGX_OK;
 }
@@ -81,36 +121,40 @@ ngx_kong_sni_init(ngx_conf_t *cf)
 static int
 ngx_kong_sni_hello(ngx_ssl_conn_t *ssl_conn, int *alert, void *data)
 {
-    ngx_http_kong_main_conf_t  *mcf = data;
+    ngx_kong_sni_server_t  *server = data;
 
-    int                        rc;
+    u_char                     id[32], lower[KONG_SNI_MAX];
     ngx_str_t                  name;
+    XXH128_hash_t              hash;
     ngx_connection_t          *c;
     ngx_kong_generation_t     *gen;
     const kong_certificate_t  *record;
 
-    if (ngx_kong_sni_name(ssl_conn, &name) != NGX_OK) {
+    if (ngx_kong_sni_name(ssl_conn, &name) != NGX_OK
+        || name.len > KONG_SNI_MAX)
+    {
         return SSL_CLIENT_HELLO_SUCCESS;
     }
 
     c = ngx_ssl_get_connection(ssl_conn);
 
-    gen = ngx_kong_generation_get(mcf, c->log);
+    gen = ngx_kong_generation_get(server->main, c->log);
     if (gen == NULL) {
         return SSL_CLIENT_HELLO_SUCCESS;
     }
 
-    rc = 1;
     record = kong_certificate_by_sni(&gen->config->seg, (char *) name.data,
                                      name.len);
-    if (record != NULL) {
-        rc = SSL_set_session_id_context(ssl_conn, record->hash,
-                                        sizeof(record->hash));
-    }
+
+    ngx_strlow(lower, name.data, name.len);
+    hash = XXH3_128bits(lower, name.len);
+
+    ngx_memcpy(id, record != NULL ? record->hash : server->own, 16);
+    ngx_memcpy(&id[16], &hash, 16);
 
     ngx_kong_generation_put(gen);
 
-    if (rc == 1) {
+    if (SSL_set_session_id_context(ssl_conn, id, sizeof(id)) == 1) {
         return SSL_CLIENT_HELLO_SUCCESS;
     }
 
@@ -153,7 +197,7 @@ ngx_kong_sni_name(ngx_ssl_conn_t *ssl_conn, ngx_str_t *name)
 static int
 ngx_kong_sni_certificate(ngx_ssl_conn_t *ssl_conn, void *data)
 {
-    ngx_http_kong_main_conf_t  *mcf = data;
+    ngx_kong_sni_server_t  *server = data;
 
     ngx_int_t                  rc;
     const char                *name;
@@ -168,7 +212,7 @@ ngx_kong_sni_certificate(ngx_ssl_conn_t *ssl_conn, void *data)
         return 1;
     }
 
-    gen = ngx_kong_generation_get(mcf, c->log);
+    gen = ngx_kong_generation_get(server->main, c->log);
     if (gen == NULL) {
         return 1;
     }

@@ -61,7 +61,9 @@ my @all = (
     $chained, $both
 );
 
-my $node = node_start(workers => 2, config => config(@all));
+my $h2 = free_port();
+my $node = node_start(workers => 2, config => config(@all), env => {
+    KONG_NGINX_PROXY_LISTEN => "127.0.0.1:$h2 ssl http2" });
 my $port = $node->{proxy_ssl};
 
 sub shown
@@ -118,13 +120,19 @@ is(cert_shown($port, sni => 'a.test', host => 'b.test', path => '/sni')
 is(cert_shown($port, sni => 'b.a.test', host => 'a.test', path => '/sni')
    ->{status}, 404, 'the other way round');
 
-for my $http ('--http1.1', '--http2') {
-    my ($rc, $out) = run('curl', '-s', $http, '--cacert',
-        $c{exact}{cert_file}, '-k', '--resolve', "a.test:$port:127.0.0.1",
-        '-o', '/dev/null', '-w', '%{http_code} %{http_version}',
-        "https://a.test:$port/sni");
+for my $case ([ 'a.test', 'a.test', 200 ], [ 'a.test', 'b.test', 200 ],
+              [ 'b.a.test', 'a.test', 404 ])
+{
+    my ($sni, $host, $status) = @$case;
 
-    like($out, qr/^200 /, "a route by SNI with $http: $out");
+    for my $on ([ '--http1.1', $port, '1.1' ], [ '--http2', $h2, '2' ]) {
+        my (undef, $out) = run('curl', '-sk', $on->[0], '--resolve',
+            "$sni:$on->[1]:127.0.0.1", '-o', '/dev/null', '-H',
+            "Host: $host", '-w', '%{http_code} %{http_version}',
+            "https://$sni:$on->[1]/sni");
+
+        is($out, "$status $on->[2]", "HTTP/$on->[2], SNI $sni, Host $host");
+    }
 }
 
 # the next handshake
@@ -178,6 +186,11 @@ for my $version ('-tls1_2', '-tls1_3') {
     my $a = $again->('a.test');
     is("$a->{reused} $a->{status}", '1 200', 'is resumed');
 
+    is($again->('A.test')->{reused}, 1, 'in any case');
+
+    $a = $again->('www.a.test');
+    is("$a->{reused} $a->{cn}", '0 exact.cn', 'not under another name');
+
     $a = $again->('b.a.test');
     is("$a->{reused} $a->{cn}", '0 suffix.cn',
        'not where another certificate is shown');
@@ -190,6 +203,11 @@ for my $version ('-tls1_2', '-tls1_3') {
     is("$a->{reused} $a->{cn}", '0 new.cn', 'nor once it has changed');
 
     is($node->post_config(config(@all))->status, 201, 'changed back');
+
+    cert_shown($port, sni => 'other.test', path => '/any',
+               args => [ $version, '-sess_out', $file ]);
+    is($again->('other.test')->{reused}, 1, 'so it is with the default one');
+    is($again->('another.test')->{reused}, 0, 'and other names');
 }
 
 # the key is in the segment, which is nobody else's
