@@ -187,7 +187,7 @@ daemon_open_publisher(daemon_t *d, const char **err)
 
     if (d->control == NULL
         || (d->counters = counters_new(d->base, d->control, d->conf)) == NULL
-        || (d->checker = checker_new(d->base, d->control)) == NULL
+        || (d->checker = checker_new(d->base, d->control, d->conf)) == NULL
         || (d->publisher = publisher_new(d->base, d->store, &threads,
                                          d->control))
            == NULL)
@@ -425,6 +425,7 @@ daemon_hup(evutil_socket_t number, short what, void *data)
         admin_reload(d->admin);
         ask_reload(d->ask, conf);
         counters_reload(d->counters, conf);
+        checker_reload(d->checker, conf);
     }
 
     level = conf_str(d->conf, "log_level");

@@ -90,7 +90,9 @@ daemon_check(daemon_t *d)
     arena_t             *a;
     compile_endpoint_t  *list;
 
-    if (d->set == NULL || (d->checked == d->sum && d->sum != 0)) {
+    if (d->set == NULL || (d->checked == d->sum && d->sum != 0
+                           && !checker_shows(d->checker)))
+    {
         return;
     }
 

@@ -71,7 +71,7 @@ static void upstreams_hash(const upstream_t *u, writer_t *w,
     kong_balancer_t *b);
 static uint32_t upstreams_hash_name(const value_t *v, writer_t *w,
     const char *prefix, unsigned kind);
-static uint64_t upstreams_sum(const value_t *v, uint64_t seed);
+static uint64_t upstreams_row_sum(const value_t *row, uint64_t seed);
 static unsigned upstreams_word(const upstream_word_t *words,
     const value_t *v);
 static double upstreams_number(const value_t *v, const char *path,
@@ -601,7 +601,7 @@ compile_upstreams_sum(const config_t *c)
         t = (c != NULL) ? config_table(c, tables[k]) : NULL;
 
         for (i = 0; t != NULL && i < t->n; i++) {
-            h = upstreams_sum(t->rows[i], k);
+            h = upstreams_row_sum(t->rows[i], k);
             sum += XXH3_64bits(&h, sizeof(h));
         }
     }
@@ -610,8 +610,31 @@ compile_upstreams_sum(const config_t *c)
 }
 
 
+/* but for its dates and tags */
 static uint64_t
-upstreams_sum(const value_t *v, uint64_t seed)
+upstreams_row_sum(const value_t *row, uint64_t seed)
+{
+    uint32_t         i;
+    const member_t  *m;
+
+    for (i = 0; i < row->len; i++) {
+        m = &row->u.members[i];
+
+        if (strcmp(m->key, "created_at") != 0
+            && strcmp(m->key, "updated_at") != 0
+            && strcmp(m->key, "tags") != 0)
+        {
+            seed = XXH3_64bits_withSeed(m->key, m->key_len, seed);
+            seed = upstreams_value_sum(&m->value, seed);
+        }
+    }
+
+    return seed;
+}
+
+
+uint64_t
+upstreams_value_sum(const value_t *v, uint64_t seed)
 {
     uint32_t         i;
     const member_t  *m;
@@ -631,7 +654,7 @@ upstreams_sum(const value_t *v, uint64_t seed)
 
     case VALUE_ARRAY:
         for (i = 0; i < v->len; i++) {
-            seed = upstreams_sum(&v->u.items[i], seed);
+            seed = upstreams_value_sum(&v->u.items[i], seed);
         }
 
         return seed;
@@ -639,14 +662,8 @@ upstreams_sum(const value_t *v, uint64_t seed)
     case VALUE_OBJECT:
         for (i = 0; i < v->len; i++) {
             m = &v->u.members[i];
-
-            if (strcmp(m->key, "created_at") != 0
-                && strcmp(m->key, "updated_at") != 0
-                && strcmp(m->key, "tags") != 0)
-            {
-                seed = XXH3_64bits_withSeed(m->key, m->key_len, seed);
-                seed = upstreams_sum(&m->value, seed);
-            }
+            seed = XXH3_64bits_withSeed(m->key, m->key_len, seed);
+            seed = upstreams_value_sum(&m->value, seed);
         }
 
         return seed;

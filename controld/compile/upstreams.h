@@ -43,5 +43,7 @@ void upstreams_write(upstream_t *u, size_t n, arena_t *a, writer_t *w,
 /* of an address under the host of its target: the same in every generation */
 uint64_t upstreams_address_id(uint64_t key, const char *host,
     const kong_address_t *address);
+/* equal values, with members in the same order, have equal sums */
+uint64_t upstreams_value_sum(const value_t *v, uint64_t seed);
 
 #endif

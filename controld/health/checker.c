@@ -16,6 +16,7 @@
 #define CHECKER_QUIET  60000           /* ms without trouble: it is over */
 
 
+static int checker_tls(checker_t *c, const conf_t *conf);
 static unsigned checker_limit(void);
 static void checker_due(evutil_socket_t fd, short what, void *data);
 static void checker_probed(void *owner, probe_result_t result,
@@ -26,7 +27,7 @@ static void checker_trouble(checker_t *c, int64_t now);
 
 
 checker_t *
-checker_new(struct event_base *base, control_t *control)
+checker_new(struct event_base *base, control_t *control, const conf_t *conf)
 {
     checker_t  *c;
 
@@ -45,13 +46,44 @@ checker_new(struct event_base *base, control_t *control)
     c->exchange = evtimer_new(base, checker_exchange, c);
 
     if (c->schedule == NULL || c->probes == NULL || c->due == NULL
-        || c->exchange == NULL)
+        || c->exchange == NULL || checker_tls(c, conf) == -1)
     {
         checker_free(c);
         return NULL;
     }
 
     return c;
+}
+
+
+static int
+checker_tls(checker_t *c, const conf_t *conf)
+{
+    probe_tls_t  *tls;
+
+    tls = probe_tls_new(conf);
+
+    if (tls == NULL) {
+        return -1;
+    }
+
+    probes_set_tls(c->probes, tls);
+
+    return 0;
+}
+
+
+void
+checker_reload(checker_t *c, const conf_t *conf)
+{
+    (void) checker_tls(c, conf);
+}
+
+
+unsigned
+checker_shows(const checker_t *c)
+{
+    return c->shows;
 }
 
 
@@ -122,8 +154,8 @@ checker_run(checker_t *c)
     while ((item = schedule_next(c->schedule, now)) != NULL) {
 
         a = (checked_address_t *) item;
-        a->probe = probe_start(c->probes, &a->upstream->settings, &a->target,
-                               a);
+        a->probe = probe_start(c->probes, &a->upstream->settings->probe,
+                               &a->target, a);
         if (a->probe == NULL) {
             checker_trouble(c, now);
             schedule_again(c->schedule, item, now);
@@ -180,7 +212,7 @@ checker_tells(const checked_address_t *a, probe_result_t result,
 {
     const kong_checks_t  *checks;
 
-    checks = &a->upstream->checks;
+    checks = &a->upstream->settings->checks;
 
     if (result == PROBE_SUCCESS
         || (result == PROBE_STATUS && kong_status_in(&checks->healthy,

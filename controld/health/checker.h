@@ -15,6 +15,7 @@
 #include <event2/event.h>
 
 #include "../compile/compile.h"
+#include "../conf/conf.h"
 #include "../publish/control.h"
 
 
@@ -22,9 +23,13 @@ typedef struct checker_s  checker_t;
 
 
 /* NULL: out of memory */
-checker_t *checker_new(struct event_base *base, control_t *control);
+checker_t *checker_new(struct event_base *base, control_t *control,
+    const conf_t *conf);
 /* probes under way are dropped; NULL is fine */
 void checker_free(checker_t *c);
+
+/* the settings were read again */
+void checker_reload(checker_t *c, const conf_t *conf);
 
 /*
  * What nginx serves from now on: the upstreams of `config`, which may be
@@ -33,5 +38,8 @@ void checker_free(checker_t *c);
  */
 void checker_watch(checker_t *c, const config_t *config,
     const compile_endpoint_t *names, size_t n);
+/* what is shown to upstreams is not in their endpoints: they are to be watched
+ * anew with every configuration */
+unsigned checker_shows(const checker_t *c);
 
 #endif

@@ -31,17 +31,25 @@ typedef struct checked_s          checked_t;
 typedef struct checked_address_s  checked_address_t;
 
 /* an upstream; what it is probed by is in its arena */
+/* of an upstream: how it is probed */
+typedef struct {
+    uint64_t              sum;         /* of what it was made from */
+    int64_t               up;          /* ms */
+    int64_t               down;
+    unsigned              concurrency;
+    char                 *sni;         /* of all addresses; NULL: none */
+    probe_settings_t      probe;
+    kong_checks_t         checks;
+} checked_settings_t;
+
 struct checked_s {
     schedule_group_t      group;       /* its items are checked_address_t */
     checker_t            *checker;
     uint64_t              key;
-    arena_t              *arena;
-    arena_t              *old;         /* of what is replaced just now */
-    const value_t        *active;      /* healthchecks.active */
-    const char           *sni;         /* of all addresses; NULL: none */
-    probe_settings_t      settings;
-    kong_checks_t         checks;
-    unsigned              gone:1;      /* while they are watched anew */
+    checked_settings_t   *settings;
+    checked_settings_t   *old;         /* while they are watched anew: those
+                                          that were replaced */
+    unsigned              gone:1;      /* meanwhile: not found again */
     UT_hash_handle        hh;
 };
 
@@ -88,12 +96,25 @@ struct checker_s {
     unsigned              stale:1;     /* its answer is of other targets */
     unsigned              told:1;      /* the last one was answered */
     unsigned              silent:1;    /* nginx is, which is in the log */
+    unsigned              shows:1;     /* some upstream has a certificate */
 };
 
 
 /* checker.c */
 void checker_run(checker_t *c);
 int64_t checker_now(void);
+
+/* checker_settings.c */
+
+/* NULL: out of memory.  `row` is the upstream, `config` has its certificate;
+ * the arena is for what is needed meanwhile */
+checked_settings_t *checker_settings_new(arena_t *a, const config_t *config,
+    const value_t *row, uint64_t sum);
+void checker_settings_free(checked_settings_t *s);     /* NULL is fine */
+/* whether there is something to be probed */
+unsigned checker_wanted(const value_t *row);
+/* of all that checker_settings_new() would make of it */
+uint64_t checker_settings_sum(const config_t *config, const value_t *row);
 
 /* checker_watch.c */
 void checker_clear(checker_t *c);

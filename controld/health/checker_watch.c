@@ -9,26 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../compile/upstream_checks.h"
 #include "../compile/upstreams.h"
 #include "../model/types.h"
 #include "checker_private.h"
 
 
-#define CHECKER_INTERVAL  100          /* ms, at least */
-#define CHECKER_FOREVER   60000        /* ms of a timeout of 0 */
-
-
 static void checker_mark(checker_t *c);
-static unsigned checker_wanted(const value_t *upstream);
-static double checker_number(const value_t *active, const char *path);
-static void checker_upstream(checker_t *c, const upstream_t *u);
-static void checker_settings(checked_t *to, const upstream_t *u);
-static void checker_group(checked_t *to);
-static int64_t checker_interval(const value_t *active, const char *path);
-static void checker_headers(checked_t *to, const value_t *headers);
-static void checker_header(checked_t *to, const char *name,
-    const value_t *value);
+static void checker_upstream(checker_t *c, arena_t *a,
+    const config_t *config, const upstream_t *u);
+static checked_t *checker_upstream_new(checker_t *c, uint64_t key);
 static void checker_address(checker_t *c, checked_t *to, const upstream_t *u,
     size_t i);
 static checked_address_t *checker_address_new(checker_t *c, checked_t *to,
@@ -51,6 +40,7 @@ checker_watch(checker_t *c, const config_t *config,
     config_table_t     *t;
 
     checker_mark(c);
+    c->shows = 0;
 
     t = (config != NULL) ? config_table(config, "upstreams") : NULL;
 
@@ -64,7 +54,7 @@ checker_watch(checker_t *c, const config_t *config,
 
         for (i = 0; i < n_upstreams; i++) {
             if (checker_wanted(list[i].entity)) {
-                checker_upstream(c, &list[i]);
+                checker_upstream(c, a, config, &list[i]);
             }
         }
 
@@ -94,55 +84,43 @@ checker_mark(checker_t *c)
 }
 
 
-static unsigned
-checker_wanted(const value_t *upstream)
-{
-    const value_t  *active;
-
-    active = value_path(upstream, "healthchecks.active");
-
-    return checker_number(active, "healthy.interval") > 0
-           || checker_number(active, "unhealthy.interval") > 0;
-}
-
-
-static double
-checker_number(const value_t *active, const char *path)
-{
-    const value_t  *v;
-
-    v = value_path(active, path);
-
-    return (v != NULL && v->kind == VALUE_NUMBER) ? v->u.number : 0;
-}
-
-
 static void
-checker_upstream(checker_t *c, const upstream_t *u)
+checker_upstream(checker_t *c, arena_t *a, const config_t *config,
+    const upstream_t *u)
 {
-    size_t      i;
-    checked_t  *to;
+    size_t               i;
+    uint64_t             sum;
+    checked_t           *to;
+    checked_settings_t  *settings;
 
     HASH_FIND(hh, c->upstreams, &u->key, sizeof(uint64_t), to);
+    sum = checker_settings_sum(config, u->entity);
 
-    if (to == NULL) {
-        to = calloc(1, sizeof(checked_t));
-        if (to == NULL) {
+    if (to == NULL || to->settings->sum != sum) {
+
+        settings = checker_settings_new(a, config, u->entity, sum);
+        if (settings == NULL) {
             return;
         }
 
-        to->checker = c;
-        to->key = u->key;
-        HASH_ADD(hh, c->upstreams, key, sizeof(uint64_t), to);
+        if (to == NULL) {
+            to = checker_upstream_new(c, u->key);
+        }
+
+        if (to == NULL) {
+            checker_settings_free(settings);
+            return;
+        }
+
+        to->old = to->settings;
+        to->settings = settings;
+        to->group.up = settings->up;
+        to->group.down = settings->down;
+        to->group.concurrency = settings->concurrency;
     }
 
     to->gone = 0;
-
-    if (!value_equal(to->active, value_path(u->entity,
-                                            "healthchecks.active")))
-    {
-        checker_settings(to, u);
-    }
+    c->shows |= (to->settings->probe.cert != NULL);
 
     for (i = 0; i < u->n; i++) {
         checker_address(c, to, u, i);
@@ -150,139 +128,20 @@ checker_upstream(checker_t *c, const upstream_t *u)
 }
 
 
-static void
-checker_settings(checked_t *to, const upstream_t *u)
+static checked_t *
+checker_upstream_new(checker_t *c, uint64_t key)
 {
-    checks_t           checks;
-    const value_t     *type, *value;
-    probe_settings_t  *s;
+    checked_t  *to;
 
-    to->old = to->arena;
-    to->arena = arena_new();
-    to->active = value_clone(to->arena, value_path(u->entity,
-                                                  "healthchecks.active"));
-    checker_group(to);
+    to = calloc(1, sizeof(checked_t));
 
-    checks_init(&checks, to->arena, 1);
-    (void) checks_add(&checks, value_get(u->entity, "healthchecks"));
-    to->checks = checks.records[0].active;
-
-    s = &to->settings;
-    memset(s, 0, sizeof(probe_settings_t));
-
-    type = value_get(to->active, "type");
-    s->http = !value_str_eq(type, "tcp");
-    s->tls = value_str_eq(type, "https") || value_str_eq(type, "grpcs");
-
-    value = value_get(to->active, "https_verify_certificate");
-    s->verify = !(value != NULL && value->kind == VALUE_BOOL
-                  && !value->u.boolean);
-
-    s->timeout = (long) (checker_number(to->active, "timeout") * 1000);
-    s->timeout = (s->timeout > 0) ? s->timeout : CHECKER_FOREVER;
-    s->path = value_cstr(value_get(to->active, "http_path"));
-    s->path = (s->path != NULL) ? s->path : "/";
-    to->sni = value_cstr(value_get(to->active, "https_sni"));
-
-    checker_headers(to, value_get(to->active, "headers"));
-}
-
-
-/* libcurl's own Accept is left out, like in Kong */
-static void
-checker_headers(checked_t *to, const value_t *headers)
-{
-    size_t            i, k;
-    member_t         *m;
-    const value_t    *value;
-
-    checker_header(to, "Accept", NULL);
-
-    for (i = 0; headers != NULL && headers->kind == VALUE_OBJECT
-                && i < headers->len; i++)
-    {
-        m = &headers->u.members[i];
-
-        for (k = 0; (value = value_at(&m->value, k)) != NULL; k++) {
-            if (value->kind == VALUE_STRING) {
-                checker_header(to, m->key, value);
-            }
-        }
-    }
-}
-
-
-/* behind the others; in front of them, and without a value, it removes one
- * that libcurl would send.  What could end a line is escaped */
-static void
-checker_header(checked_t *to, const char *name, const value_t *value)
-{
-    char                *text, *p;
-    size_t               i;
-    unsigned char        ch;
-    struct curl_slist   *node, **last;
-
-    node = arena_alloc(to->arena, sizeof(struct curl_slist));
-    text = arena_alloc(to->arena, strlen(name) + sizeof(": ")
-                                  + (value != NULL ? value->len * 3 : 0));
-
-    p = text + sprintf(text, "%s:%s", name, value == NULL ? "" : " ");
-
-    for (i = 0; value != NULL && i < value->len; i++) {
-        ch = (unsigned char) value->u.string[i];
-
-        if (ch < 0x20 || ch == 0x7f) {
-            p += sprintf(p, "%%%02X", ch);
-        } else {
-            *p++ = (char) ch;
-        }
+    if (to != NULL) {
+        to->checker = c;
+        to->key = key;
+        HASH_ADD(hh, c->upstreams, key, sizeof(uint64_t), to);
     }
 
-    *p = '\0';
-
-    node->data = text;
-    node->next = NULL;
-
-    for (last = &to->settings.headers; *last != NULL; last = &(*last)->next) {
-        /* void */
-    }
-
-    *last = node;
-
-    if (strcasecmp(name, "host") == 0) {
-        to->settings.host = 1;
-    }
-}
-
-
-/* one upstream cannot keep all probes for itself */
-static void
-checker_group(checked_t *to)
-{
-    double              n;
-    schedule_group_t   *g;
-
-    g = &to->group;
-
-    g->up = checker_interval(to->active, "healthy.interval");
-    g->down = checker_interval(to->active, "unhealthy.interval");
-
-    n = checker_number(to->active, "concurrency");
-    g->concurrency = (n < 1) ? 1 : (n > CHECKER_PROBES / CHECKER_SHARE)
-                                   ? CHECKER_PROBES / CHECKER_SHARE
-                                   : (unsigned) n;
-}
-
-
-static int64_t
-checker_interval(const value_t *active, const char *path)
-{
-    int64_t  ms;
-
-    ms = (int64_t) (checker_number(active, path) * 1000);
-
-    return (checker_number(active, path) <= 0) ? 0
-           : (ms < CHECKER_INTERVAL) ? CHECKER_INTERVAL : ms;
+    return to;
 }
 
 
@@ -388,7 +247,7 @@ checker_texts(const checked_t *to, const kong_address_t *address,
 {
     int          n, len;
     char         ip[INET6_ADDRSTRLEN + 2], text[INET6_ADDRSTRLEN], *out;
-    const char  *name;
+    const char  *name, *sni;
     host_t       parsed;
 
     (void) inet_ntop(address->ipv6 ? AF_INET6 : AF_INET, address->addr, text,
@@ -398,11 +257,12 @@ checker_texts(const checked_t *to, const kong_address_t *address,
     name = ip;
     len = (int) strlen(ip);
 
-    if (to->settings.tls) {
-        name = (to->sni != NULL) ? to->sni : host;
-        len = (to->sni != NULL) ? (int) strlen(name) : address->host_len;
+    if (to->settings->probe.tls) {
+        sni = to->settings->sni;
+        name = (sni != NULL) ? sni : host;
+        len = (sni != NULL) ? (int) strlen(sni) : address->host_len;
 
-        if (to->sni == NULL
+        if (sni == NULL
             && host_parse(host, address->host_len, &parsed) == HOST_OK
             && parsed.port >= 0)
         {
@@ -411,7 +271,7 @@ checker_texts(const checked_t *to, const kong_address_t *address,
     }
 
     n = asprintf(&out, "%s://%.*s:%u%c::%s:%u%cHost: %.*s",
-                 to->settings.tls ? "https" : "http", len, name,
+                 to->settings->probe.tls ? "https" : "http", len, name,
                  address->port, '\0', ip, address->port, '\0',
                  address->host_len, host);
 
@@ -452,12 +312,12 @@ checker_sweep(checker_t *c)
 
     HASH_ITER(hh, c->upstreams, u, next) {
 
-        arena_free(u->old);
+        checker_settings_free(u->old);
         u->old = NULL;
 
         if (u->gone) {
             HASH_DEL(c->upstreams, u);
-            arena_free(u->arena);
+            checker_settings_free(u->settings);
             free(u);
         }
     }

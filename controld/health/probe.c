@@ -25,7 +25,7 @@ struct probe_s {
     int64_t                  deadline;
     unsigned                 status;
     unsigned                 sent:1;     /* connected */
-    unsigned                 ours:1;     /* no socket was to be had */
+    unsigned                 ours:1;     /* the trouble is */
     probe_t                 *next;
     probe_t                **prev;
 };
@@ -33,6 +33,7 @@ struct probe_s {
 struct probes_s {
     struct event_base       *base;
     transfers_t             *transfers;
+    probe_tls_t             *tls;
     probe_done_pt            done;
     probe_t                 *running;
     probe_t                 *idle;
@@ -47,6 +48,7 @@ static void probe_release(probe_t *p);
 static int probe_setup(probe_t *p, probe_target_t *target);
 static int probe_setup_http(probe_t *p, probe_target_t *target);
 static int probe_setup_tls(probe_t *p);
+static CURLcode probe_trust(CURL *easy, void *ctx, void *data);
 static int probe_blob(CURL *easy, CURLoption option, const char *text);
 static int probe_wait(probe_t *p);
 static curl_socket_t probe_socket(void *data, curlsocktype purpose,
@@ -101,7 +103,16 @@ probes_free(probes_t *p)
     }
 
     transfers_free(p->transfers);
+    probe_tls_free(p->tls);
     free(p);
+}
+
+
+void
+probes_set_tls(probes_t *p, probe_tls_t *tls)
+{
+    probe_tls_free(p->tls);
+    p->tls = tls;
 }
 
 
@@ -298,25 +309,64 @@ static int
 probe_setup_tls(probe_t *p)
 {
     CURL                    *e;
+    const char              *cert, *key;
     const probe_settings_t  *s;
 
     e = p->easy;
     s = p->settings;
+    cert = s->cert;
+    key = s->key;
+
+    if (cert == NULL) {
+        probe_tls_pair(p->probes->tls, &cert, &key);
+    }
 
     curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, s->verify ? 1L : 0L);
     curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, s->verify ? 2L : 0L);
     curl_easy_setopt(e, CURLOPT_SSL_SESSIONID_CACHE, 0L);
     curl_easy_setopt(e, CURLOPT_SSL_ENABLE_ALPN, 0L);
 
-    if (s->cert == NULL || s->key == NULL) {
+    /* what is trusted is read once, not for each connection; libcurl's cache
+     * would go on with what was trusted before */
+
+    curl_easy_setopt(e, CURLOPT_CAINFO, NULL);
+    curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
+    curl_easy_setopt(e, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+    curl_easy_setopt(e, CURLOPT_SSL_CTX_DATA, p);
+
+    if (s->verify
+        && curl_easy_setopt(e, CURLOPT_SSL_CTX_FUNCTION, probe_trust)
+           != CURLE_OK)
+    {
+        return -1;
+    }
+
+    if (cert == NULL) {
         return 0;
     }
 
-    return (probe_blob(e, CURLOPT_SSLCERT_BLOB, s->cert) == -1
-            || probe_blob(e, CURLOPT_SSLKEY_BLOB, s->key) == -1) ? -1 : 0;
+    return (probe_blob(e, CURLOPT_SSLCERT_BLOB, cert) == -1
+            || probe_blob(e, CURLOPT_SSLKEY_BLOB, key) == -1) ? -1 : 0;
 }
 
 
+static CURLcode
+probe_trust(CURL *easy, void *ctx, void *data)
+{
+    probe_t  *p = data;
+
+    (void) easy;
+
+    if (probe_tls_trust(p->probes->tls, ctx) == -1) {
+        p->ours = 1;
+        return CURLE_ABORTED_BY_CALLBACK;
+    }
+
+    return CURLE_OK;
+}
+
+
+/* copied: other settings may come before the handshake */
 static int
 probe_blob(CURL *easy, CURLoption option, const char *text)
 {
@@ -324,7 +374,7 @@ probe_blob(CURL *easy, CURLoption option, const char *text)
 
     blob.data = (void *) text;
     blob.len = strlen(text);
-    blob.flags = CURL_BLOB_NOCOPY;
+    blob.flags = CURL_BLOB_COPY;
 
     return (curl_easy_setopt(easy, option, &blob) == CURLE_OK) ? 0 : -1;
 }
@@ -453,6 +503,10 @@ probe_result(const probe_t *p, CURLcode rc)
         return PROBE_STATUS;
     }
 
+    if (p->ours) {
+        return PROBE_NOTHING;
+    }
+
     if (rc == CURLE_OPERATION_TIMEDOUT) {
         return PROBE_TIMEOUT;
     }
@@ -472,8 +526,8 @@ probe_result(const probe_t *p, CURLcode rc)
         return p->settings->http ? PROBE_HTTP : PROBE_SUCCESS;
 
     case CURLE_COULDNT_CONNECT:
-        return (p->ours || err == EADDRNOTAVAIL || err == ENOBUFS
-                || err == ENOMEM || err == EAGAIN)
+        return (err == EADDRNOTAVAIL || err == ENOBUFS || err == ENOMEM
+                || err == EAGAIN)
                ? PROBE_NOTHING : PROBE_TCP;
 
     case CURLE_OUT_OF_MEMORY:

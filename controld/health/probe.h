@@ -14,6 +14,8 @@
 #include <curl/curl.h>
 #include <event2/event.h>
 
+#include "probe_tls.h"
+
 
 typedef struct probes_s  probes_t;
 typedef struct probe_s   probe_t;
@@ -34,9 +36,9 @@ typedef struct {
     unsigned            verify:1;
     unsigned            host:1;      /* the headers have one */
     long                timeout;     /* ms */
-    const char         *path;
-    const char         *cert;        /* PEM, of the client; NULL: none */
-    const char         *key;
+    char               *path;
+    char               *cert;        /* PEM, to be shown; NULL: the default */
+    char               *key;
     struct curl_slist  *headers;
 } probe_settings_t;
 
@@ -53,6 +55,9 @@ typedef void (*probe_done_pt)(void *owner, probe_result_t result,
 
 /* NULL: out of memory */
 probes_t *probes_new(struct event_base *base, probe_done_pt done);
+/* needed before the first probe; the one before is freed, the new one is with
+ * the probes */
+void probes_set_tls(probes_t *p, probe_tls_t *tls);
 /* what is under way ends without a call; NULL is fine */
 void probes_free(probes_t *p);
 
