@@ -334,6 +334,9 @@ ngx_http_kong_metrics_step(ngx_http_kong_scrape_t *s)
             s->free = out;
             return NGX_OK;
         }
+
+        /* an empty one is not in memory, but an end */
+        b->temporary = (b->last != b->pos);
     }
 
     rc = ngx_http_output_filter(s->request, out);
