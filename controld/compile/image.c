@@ -18,7 +18,6 @@
 #define IMAGE_RUNS     256
 #define IMAGE_SHARE    8
 #define IMAGE_FEW      16
-#define IMAGE_WHOLE    1             /* until nginx maps files of pages */
 
 
 static int image_copy(image_t *im, segment_buf_t *out);
@@ -132,7 +131,7 @@ image_seal(image_t *im, segment_buf_t *out)
         runs += (im->marks[i] != 0 && (i == 0 || im->marks[i - 1] == 0));
     }
 
-    return (IMAGE_WHOLE || runs > IMAGE_RUNS
+    return (runs > IMAGE_RUNS
             || (n > im->n / IMAGE_SHARE && n > IMAGE_FEW))
            ? image_copy(im, out) : image_pages(im, n, out);
 }

@@ -1303,6 +1303,7 @@ test_edits(void **state)
     crowd = 0;
     free(t.text);
     assert_true(patched > steps / 4);
+    assert_true(pages > patched / 4);
 }
 
 
