@@ -401,6 +401,9 @@ ngx_int_t ngx_http_kong_health_post(ngx_http_request_t *r);
  * copied */
 ngx_int_t ngx_http_kong_endpoint_send(ngx_http_request_t *r,
     ngx_uint_t status, const char *type, ngx_buf_t *b);
+/* a word up to `stop` or the end, and what comes behind both */
+u_char *ngx_http_kong_endpoint_word(u_char *p, u_char *last, u_char stop,
+    ngx_str_t *word);
 /* the control socket's /counters */
 ngx_int_t ngx_http_kong_ledger_handler(ngx_http_request_t *r);
 /* the Admin API of proxy-cache: this node's cache */

@@ -433,29 +433,14 @@ static ngx_int_t
 ngx_http_kong_control_get_state(ngx_http_request_t *r)
 {
     uint64_t                    epoch;
-    ngx_uint_t                  i, workers, behind;
-    ngx_kong_worker_t          *worker;
+    ngx_uint_t                  workers, behind;
     ngx_kong_control_t         *control;
     ngx_http_kong_main_conf_t  *mcf;
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_kong_module);
     control = ngx_kong_zone_control(mcf->zone);
     epoch = control->epoch;
-    workers = 0;
-    behind = 0;
-
-    for (i = 0; i < NGX_KONG_MAX_WORKERS; i++) {
-        worker = &control->workers[i];
-
-        if (worker->pid == 0 || (kill((pid_t) worker->pid, 0) == -1
-                                 && ngx_errno == NGX_ESRCH))
-        {
-            continue;
-        }
-
-        workers++;
-        behind += (worker->epoch != epoch);
-    }
+    workers = ngx_kong_zone_workers(control, epoch, &behind);
 
     return ngx_http_kong_control_answer(r, NGX_HTTP_OK,
               "{\"config\":%uD,\"endpoints\":%uD,\"hash\":\"%s\","

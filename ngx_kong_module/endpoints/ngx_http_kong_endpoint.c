@@ -1,6 +1,6 @@
 /*
  * What the endpoints beside this file have in common: an answer that is made
- * at once, in one buffer.
+ * at once, in one buffer; the words of an argument.
  */
 
 #include "../ngx_http_kong.h"
@@ -39,4 +39,20 @@ ngx_http_kong_endpoint_send(ngx_http_request_t *r, ngx_uint_t status,
     out.next = NULL;
 
     return ngx_http_output_filter(r, &out);
+}
+
+
+u_char *
+ngx_http_kong_endpoint_word(u_char *p, u_char *last, u_char stop,
+    ngx_str_t *word)
+{
+    word->data = p;
+
+    while (p < last && *p != stop) {
+        p++;
+    }
+
+    word->len = p - word->data;
+
+    return p < last ? p + 1 : p;
 }

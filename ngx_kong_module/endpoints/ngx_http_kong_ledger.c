@@ -16,8 +16,6 @@ static void ngx_http_kong_ledger_take(ngx_kong_ledger_t *ledger,
     ngx_str_t *sums);
 static ngx_uint_t ngx_http_kong_ledger_flag(ngx_http_request_t *r,
     const char *name, ngx_uint_t missing);
-static u_char *ngx_http_kong_ledger_word(u_char *p, u_char *last,
-    u_char stop, ngx_str_t *word);
 static ngx_buf_t *ngx_http_kong_ledger_give(ngx_http_request_t *r,
     ngx_kong_ledger_t *ledger, ngx_uint_t max);
 static u_char *ngx_http_kong_ledger_line(u_char *p,
@@ -83,9 +81,9 @@ ngx_http_kong_ledger_take(ngx_kong_ledger_t *ledger, ngx_str_t *sums)
     last = sums->data + sums->len;
 
     for (p = sums->data; p < last; /* void */ ) {
-        p = ngx_http_kong_ledger_word(p, last, '.', &words[0]);
-        p = ngx_http_kong_ledger_word(p, last, '.', &words[1]);
-        p = ngx_http_kong_ledger_word(p, last, '_', &words[2]);
+        p = ngx_http_kong_endpoint_word(p, last, '.', &words[0]);
+        p = ngx_http_kong_endpoint_word(p, last, '.', &words[1]);
+        p = ngx_http_kong_endpoint_word(p, last, '_', &words[2]);
 
         place = ngx_atoi(words[0].data, words[0].len);
         flight = ngx_atoi(words[1].data, words[1].len);
@@ -106,22 +104,6 @@ ngx_http_kong_ledger_take(ngx_kong_ledger_t *ledger, ngx_str_t *sums)
                                    (uint32_t) flight);
         }
     }
-}
-
-
-static u_char *
-ngx_http_kong_ledger_word(u_char *p, u_char *last, u_char stop,
-    ngx_str_t *word)
-{
-    word->data = p;
-
-    while (p < last && *p != stop) {
-        p++;
-    }
-
-    word->len = p - word->data;
-
-    return p < last ? p + 1 : p;
 }
 
 

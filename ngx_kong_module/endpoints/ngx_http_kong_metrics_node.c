@@ -20,8 +20,6 @@ static ngx_int_t ngx_http_kong_metrics_value(ngx_http_kong_scrape_t *s,
     ngx_atomic_uint_t value);
 static u_char *ngx_http_kong_metrics_zone(ngx_http_kong_scrape_t *s,
     u_char *p, const char *name, size_t bytes);
-static ngx_uint_t ngx_http_kong_metrics_behind(ngx_kong_control_t *control,
-    ngx_uint_t *current);
 
 
 /* one line without labels */
@@ -345,41 +343,10 @@ ngx_http_kong_metrics_own(ngx_http_kong_scrape_t *s)
         return NGX_DONE;
     }
 
-    b = ngx_http_kong_metrics_behind(control, &a);
+    a = ngx_kong_zone_workers(control, control->epoch, &b);
     s->p = ngx_sprintf(s->p, "%V{state=\"behind\"} %ui\n"
                        "%V{state=\"current\"} %ui\n", &s->family->name, b,
-                       &s->family->name, a);
+                       &s->family->name, a - b);
 
     return NGX_DONE;
-}
-
-
-static ngx_uint_t
-ngx_http_kong_metrics_behind(ngx_kong_control_t *control,
-    ngx_uint_t *current)
-{
-    ngx_uint_t          i, behind;
-    ngx_kong_worker_t  *worker;
-
-    behind = 0;
-    *current = 0;
-
-    for (i = 0; i < NGX_KONG_MAX_WORKERS; i++) {
-        worker = &control->workers[i];
-
-        if (worker->pid == 0 || (kill((pid_t) worker->pid, 0) == -1
-                                 && ngx_errno == NGX_ESRCH))
-        {
-            continue;
-        }
-
-        if (worker->epoch == control->epoch) {
-            *current += 1;
-
-        } else {
-            behind++;
-        }
-    }
-
-    return behind;
 }

@@ -26,8 +26,6 @@ static void ngx_http_kong_probes_take(ngx_http_kong_checked_t *u,
     ngx_str_t *results);
 static void ngx_http_kong_probes_one(ngx_http_kong_checked_t *u,
     uint64_t key, uint64_t id, ngx_str_t *result);
-static u_char *ngx_http_kong_probes_word(u_char *p, u_char *last,
-    u_char stop, ngx_str_t *word);
 static ngx_int_t ngx_http_kong_probes_hex(ngx_str_t *word, uint64_t *out);
 static ngx_buf_t *ngx_http_kong_probes_answer(ngx_http_request_t *r,
     ngx_http_kong_checked_t *u);
@@ -40,10 +38,8 @@ static ngx_uint_t ngx_http_kong_probe_kind(const kong_checks_t *c,
 ngx_int_t
 ngx_http_kong_probes_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                   rc;
     ngx_buf_t                  *b;
     ngx_str_t                   results;
-    ngx_chain_t                 out;
     ngx_kong_generation_t      *gen;
     ngx_http_kong_checked_t     u;
     ngx_http_kong_main_conf_t  *mcf;
@@ -71,21 +67,7 @@ ngx_http_kong_probes_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    out.buf = b;
-    out.next = NULL;
-
-    r->headers_out.status = NGX_HTTP_OK;
-    r->headers_out.content_length_n = b->last - b->pos;
-    ngx_str_set(&r->headers_out.content_type, "text/plain");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    return ngx_http_output_filter(r, &out);
+    return ngx_http_kong_endpoint_send(r, NGX_HTTP_OK, "text/plain", b);
 }
 
 
@@ -99,9 +81,9 @@ ngx_http_kong_probes_take(ngx_http_kong_checked_t *u, ngx_str_t *results)
     last = results->data + results->len;
 
     for (p = results->data; p < last; /* void */ ) {
-        p = ngx_http_kong_probes_word(p, last, '.', &words[0]);
-        p = ngx_http_kong_probes_word(p, last, '.', &words[1]);
-        p = ngx_http_kong_probes_word(p, last, '_', &words[2]);
+        p = ngx_http_kong_endpoint_word(p, last, '.', &words[0]);
+        p = ngx_http_kong_endpoint_word(p, last, '.', &words[1]);
+        p = ngx_http_kong_endpoint_word(p, last, '_', &words[2]);
 
         if (ngx_http_kong_probes_hex(&words[0], &key) != NGX_OK
             || ngx_http_kong_probes_hex(&words[1], &id) != NGX_OK)
@@ -144,22 +126,6 @@ ngx_http_kong_probes_one(ngx_http_kong_checked_t *u, uint64_t key,
             return;
         }
     }
-}
-
-
-static u_char *
-ngx_http_kong_probes_word(u_char *p, u_char *last, u_char stop,
-    ngx_str_t *word)
-{
-    word->data = p;
-
-    while (p < last && *p != stop) {
-        p++;
-    }
-
-    word->len = p - word->data;
-
-    return p < last ? p + 1 : p;
 }
 
 

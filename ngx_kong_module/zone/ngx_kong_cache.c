@@ -9,6 +9,7 @@
  */
 
 #include "ngx_kong_cache.h"
+#include "ngx_kong_zone.h"
 
 #include <sys/random.h>
 
@@ -167,16 +168,9 @@ ngx_kong_cache_reset(ngx_kong_cache_t *cache)
 ngx_shm_zone_t *
 ngx_kong_cache_add(ngx_conf_t *cf, size_t size, void *tag)
 {
-    ngx_str_t        name = ngx_string("kong_cache");
-    ngx_shm_zone_t  *zone;
+    ngx_str_t  name = ngx_string("kong_cache");
 
-    zone = ngx_shared_memory_add(cf, &name, size, tag);
-
-    if (zone != NULL) {
-        zone->init = ngx_kong_cache_init;
-    }
-
-    return zone;
+    return ngx_kong_zone_share(cf, &name, size, tag, ngx_kong_cache_init);
 }
 
 
@@ -188,17 +182,11 @@ ngx_kong_cache_init(ngx_shm_zone_t *zone, void *data)
     ngx_slab_pool_t   *shpool;
     ngx_kong_cache_t  *cache;
 
-    if (data != NULL) {
-        zone->data = data;
+    if (ngx_kong_zone_inherit(zone, data)) {
         return NGX_OK;
     }
 
     shpool = (ngx_slab_pool_t *) zone->shm.addr;
-
-    if (zone->shm.exists) {
-        zone->data = shpool->data;
-        return NGX_OK;
-    }
 
     cache = ngx_slab_calloc(shpool, sizeof(ngx_kong_cache_t));
     if (cache == NULL) {

@@ -4,6 +4,7 @@
  */
 
 #include "ngx_kong_metrics.h"
+#include "ngx_kong_zone.h"
 
 #include <signal.h>
 
@@ -19,21 +20,9 @@ static void ngx_kong_metrics_full(ngx_log_t *log);
 ngx_shm_zone_t *
 ngx_kong_metrics_add(ngx_conf_t *cf, size_t size, void *tag)
 {
-    ngx_str_t        name = ngx_string("kong_metrics");
-    ngx_shm_zone_t  *zone;
+    ngx_str_t  name = ngx_string("kong_metrics");
 
-    zone = ngx_shared_memory_add(cf, &name, size, tag);
-    if (zone == NULL) {
-        return NULL;
-    }
-
-    if (zone->init != NULL && zone->init != ngx_kong_metrics_init) {
-        return NULL;
-    }
-
-    zone->init = ngx_kong_metrics_init;
-
-    return zone;
+    return ngx_kong_zone_share(cf, &name, size, tag, ngx_kong_metrics_init);
 }
 
 
@@ -44,17 +33,11 @@ ngx_kong_metrics_init(ngx_shm_zone_t *zone, void *data)
     void             *base;
     ngx_slab_pool_t  *shpool;
 
-    if (data != NULL) {
-        zone->data = data;
+    if (ngx_kong_zone_inherit(zone, data)) {
         return NGX_OK;
     }
 
     shpool = (ngx_slab_pool_t *) zone->shm.addr;
-
-    if (zone->shm.exists) {
-        zone->data = shpool->data;
-        return NGX_OK;
-    }
 
     size = shpool->pfree * ngx_pagesize;
     base = ngx_slab_alloc(shpool, size);

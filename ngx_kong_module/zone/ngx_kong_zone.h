@@ -66,6 +66,16 @@ typedef struct {
 ngx_shm_zone_t *ngx_kong_zone_add(ngx_conf_t *cf, size_t size, void *tag);
 ngx_kong_control_t *ngx_kong_zone_control(ngx_shm_zone_t *zone);
 
+/* for this zone and others; NULL when the name is somebody else's, too */
+ngx_shm_zone_t *ngx_kong_zone_share(ngx_conf_t *cf, ngx_str_t *name,
+    size_t size, void *tag, ngx_shm_zone_init_pt init);
+/* in its init: 1 when what was there before the reload serves on */
+ngx_uint_t ngx_kong_zone_inherit(ngx_shm_zone_t *zone, void *data);
+
+/* how many live; *behind: of these, how many have yet to adopt the epoch */
+ngx_uint_t ngx_kong_zone_workers(ngx_kong_control_t *control,
+    uint64_t epoch, ngx_uint_t *behind);
+
 /* the zone's slab pool lock guards the texts (hash, daemon.source/message) */
 void ngx_kong_zone_lock(ngx_shm_zone_t *zone);
 void ngx_kong_zone_unlock(ngx_shm_zone_t *zone);
