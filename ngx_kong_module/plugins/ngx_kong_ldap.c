@@ -12,9 +12,8 @@
 
 
 static ngx_int_t ngx_kong_ldap_connect(ngx_kong_ldap_t *op);
-static ngx_int_t ngx_kong_ldap_connect_to(ngx_kong_ldap_t *op,
-    const kong_address_t *address);
 static ngx_int_t ngx_kong_ldap_connecting(ngx_kong_ldap_t *op);
+static ngx_int_t ngx_kong_ldap_dialed(ngx_kong_ldap_t *op, ngx_int_t rc);
 static ngx_int_t ngx_kong_ldap_connected(ngx_kong_ldap_t *op);
 static ngx_int_t ngx_kong_ldap_secure(ngx_kong_ldap_t *op);
 #if (NGX_HTTP_SSL)
@@ -47,10 +46,13 @@ ngx_kong_ldap_start(ngx_kong_ldap_t *op, ngx_kong_map_t *endpoints)
 {
     size_t  size;
 
-    op->n_addresses = ngx_kong_peer_addresses(&op->server->host, endpoints,
-                                              op->addresses);
+    op->dial.n = ngx_kong_peer_addresses(&op->server->host, endpoints,
+                                         op->dial.addresses);
+    op->dial.port = op->server->port;
+    op->dial.timeout = op->server->timeout;
+    op->dial.key = op->server->key;
 
-    if (op->n_addresses == 0) {
+    if (op->dial.n == 0) {
         return ngx_kong_ldap_failed(op, "its name could not be resolved");
     }
 
@@ -88,69 +90,38 @@ ngx_kong_ldap_cancel(ngx_kong_ldap_t *op)
 static ngx_int_t
 ngx_kong_ldap_connect(ngx_kong_ldap_t *op)
 {
-    ngx_int_t  rc;
-
     op->reused = 0;
 
-    while (op->tried < op->n_addresses) {
-        rc = ngx_kong_ldap_connect_to(op, &op->addresses[op->tried++]);
-
-        if (rc != NGX_DECLINED) {
-            return rc;
-        }
-    }
-
-    return ngx_kong_ldap_failed(op, op->error ? op->error
-                                              : "it cannot be reached");
-}
-
-
-/* NGX_DECLINED: try another one */
-static ngx_int_t
-ngx_kong_ldap_connect_to(ngx_kong_ldap_t *op, const kong_address_t *address)
-{
-    ngx_int_t  rc;
-
-    rc = ngx_kong_peer_connect(&op->conn, address, op->server->port,
-                               ngx_kong_ldap_event, op);
-
-    if (rc == NGX_DECLINED) {
-        op->error = "it cannot be reached";
-        return NGX_DECLINED;
-    }
-
-    if (rc == NGX_ERROR) {
-        return ngx_kong_ldap_failed(op, "out of memory");
-    }
-
-    ngx_memcpy(op->conn->key, op->server->key, sizeof(op->conn->key));
-
-    if (rc == NGX_OK) {
-        return ngx_kong_ldap_connected(op);
-    }
-
-    ngx_add_timer(op->conn->connection->write, op->server->timeout);
-    op->step = ngx_kong_ldap_connecting;
-
-    return NGX_AGAIN;
+    return ngx_kong_ldap_dialed(op, ngx_kong_peer_dial(&op->dial, &op->conn,
+                                                       ngx_kong_ldap_event,
+                                                       op));
 }
 
 
 static ngx_int_t
 ngx_kong_ldap_connecting(ngx_kong_ldap_t *op)
 {
-    ngx_int_t  rc;
+    return ngx_kong_ldap_dialed(op, ngx_kong_peer_dialing(&op->dial,
+                                                          &op->conn));
+}
 
-    rc = ngx_kong_peer_connecting(op->conn, &op->err);
 
-    if (rc == NGX_DECLINED) {
-        op->error = op->err ? "it cannot be reached" : "it timed out";
-        ngx_kong_ldap_cancel(op);
+static ngx_int_t
+ngx_kong_ldap_dialed(ngx_kong_ldap_t *op, ngx_int_t rc)
+{
+    switch (rc) {
 
-        return ngx_kong_ldap_connect(op);
+    case NGX_OK:
+        return ngx_kong_ldap_connected(op);
+
+    case NGX_AGAIN:
+        op->step = ngx_kong_ldap_connecting;
+        return NGX_AGAIN;
+
+    default:
+        op->err = op->dial.err;
+        return ngx_kong_ldap_failed(op, op->dial.error);
     }
-
-    return rc == NGX_OK ? ngx_kong_ldap_connected(op) : NGX_AGAIN;
 }
 
 

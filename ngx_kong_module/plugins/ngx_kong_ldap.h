@@ -49,11 +49,9 @@ struct ngx_kong_ldap_s {
     size_t                         text_len;
 
     /* the client's own */
-    kong_address_t                 addresses[NGX_KONG_PEER_TRIES];
-    ngx_uint_t                     n_addresses;
+    ngx_kong_peer_dial_t           dial;
     ngx_kong_peer_t               *conn;
     ngx_int_t                    (*step)(ngx_kong_ldap_t *op);
-    ngx_uint_t                     tried;
     u_char                        *out;
     u_char                        *pos;
     u_char                        *last;

@@ -104,6 +104,67 @@ ngx_kong_peer_addresses(ngx_kong_peer_host_t *host, ngx_kong_map_t *endpoints,
 
 
 ngx_int_t
+ngx_kong_peer_dial(ngx_kong_peer_dial_t *dial, ngx_kong_peer_t **peer,
+    ngx_event_handler_pt handler, void *data)
+{
+    ngx_int_t  rc;
+
+    while (dial->tried < dial->n) {
+        rc = ngx_kong_peer_connect(peer, &dial->addresses[dial->tried++],
+                                   dial->port, handler, data);
+
+        if (rc == NGX_ERROR) {
+            dial->error = "out of memory";
+            return NGX_ERROR;
+        }
+
+        if (rc == NGX_DECLINED) {
+            dial->error = "it cannot be reached";
+            continue;
+        }
+
+        ngx_memcpy((*peer)->key, dial->key, sizeof((*peer)->key));
+
+        if (rc == NGX_AGAIN) {
+            ngx_add_timer((*peer)->connection->write, dial->timeout);
+        }
+
+        return rc;
+    }
+
+    if (dial->error == NULL) {
+        dial->error = "it cannot be reached";
+    }
+
+    return NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_kong_peer_dialing(ngx_kong_peer_dial_t *dial, ngx_kong_peer_t **peer)
+{
+    void                  *data;
+    ngx_int_t              rc;
+    ngx_event_handler_pt   handler;
+
+    rc = ngx_kong_peer_connecting(*peer, &dial->err);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    dial->error = dial->err ? "it cannot be reached" : "it timed out";
+
+    handler = (*peer)->handler;
+    data = (*peer)->data;
+    ngx_kong_peer_close(*peer);
+    *peer = NULL;
+
+    return ngx_kong_peer_dial(dial, peer, handler, data);
+}
+
+
+ngx_int_t
 ngx_kong_peer_connect(ngx_kong_peer_t **peer, const kong_address_t *address,
     in_port_t port, ngx_event_handler_pt handler, void *data)
 {

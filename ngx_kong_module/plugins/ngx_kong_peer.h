@@ -49,6 +49,19 @@ typedef struct {
 /* addresses of a name that are tried */
 #define NGX_KONG_PEER_TRIES  3
 
+/* the first part is the caller's, the second zeroed */
+typedef struct {
+    kong_address_t          addresses[NGX_KONG_PEER_TRIES];
+    ngx_uint_t              n;
+    in_port_t               port;
+    ngx_msec_t              timeout;
+    const u_char           *key;         /* that the connection gets */
+
+    ngx_uint_t              tried;
+    const char             *error;
+    ngx_err_t               err;
+} ngx_kong_peer_dial_t;
+
 
 /* for prepare(): *host is zeroed */
 ngx_int_t ngx_kong_peer_host(ngx_kong_peer_host_t *host, ngx_pool_t *pool,
@@ -59,8 +72,19 @@ ngx_uint_t ngx_kong_peer_addresses(ngx_kong_peer_host_t *host,
     ngx_kong_map_t *endpoints, kong_address_t *addresses);
 
 /*
- * NGX_OK: connected; NGX_AGAIN: the handler will be called; NGX_DECLINED: it
- * cannot be reached; NGX_ERROR: out of memory.  The user sets a timer.
+ * One address after the other, until one takes a connection.  NGX_OK: *peer is
+ * connected; NGX_AGAIN: the handler will be called, there
+ * ngx_kong_peer_dialing() goes on; NGX_ERROR: dial->error says why not.
+ */
+ngx_int_t ngx_kong_peer_dial(ngx_kong_peer_dial_t *dial,
+    ngx_kong_peer_t **peer, ngx_event_handler_pt handler, void *data);
+ngx_int_t ngx_kong_peer_dialing(ngx_kong_peer_dial_t *dial,
+    ngx_kong_peer_t **peer);
+
+/*
+ * The same to one address.  NGX_OK: connected; NGX_AGAIN: the handler will be
+ * called; NGX_DECLINED: it cannot be reached; NGX_ERROR: out of memory.  The
+ * user sets a timer.
  */
 ngx_int_t ngx_kong_peer_connect(ngx_kong_peer_t **peer,
     const kong_address_t *address, in_port_t port,

@@ -43,11 +43,14 @@ ngx_kong_redis_start(ngx_kong_redis_t *op, ngx_kong_map_t *endpoints)
         return ngx_kong_redis_failed(op, "out of memory");
     }
 
-    op->n_addresses = ngx_kong_peer_addresses(&op->server->host, endpoints,
-                                              op->addresses);
+    op->dial.n = ngx_kong_peer_addresses(&op->server->host, endpoints,
+                                         op->dial.addresses);
+    op->dial.port = op->server->port;
+    op->dial.timeout = op->server->timeout;
+    op->dial.key = op->server->key;
 
-    if (op->n_addresses == 0) {
-        op->error = "its name could not be resolved";
+    if (op->dial.n == 0) {
+        op->dial.error = "its name could not be resolved";
     }
 
     op->conn = ngx_kong_peer_get(&ngx_kong_redis_idle, op->server->key,

@@ -6,10 +6,8 @@
 #include "ngx_kong_redis.h"
 
 
-static ngx_int_t ngx_kong_redis_connect_to(ngx_kong_redis_t *op,
-    const kong_address_t *address);
 static void ngx_kong_redis_connect_event(ngx_event_t *ev);
-static ngx_int_t ngx_kong_redis_connecting(ngx_kong_redis_t *op);
+static ngx_int_t ngx_kong_redis_dialed(ngx_kong_redis_t *op, ngx_int_t rc);
 static ngx_int_t ngx_kong_redis_secure(ngx_kong_redis_t *op);
 #if (NGX_HTTP_SSL)
 static ngx_int_t ngx_kong_redis_verify(ngx_kong_redis_t *op);
@@ -19,72 +17,40 @@ static ngx_int_t ngx_kong_redis_verify(ngx_kong_redis_t *op);
 ngx_int_t
 ngx_kong_redis_connect(ngx_kong_redis_t *op)
 {
-    ngx_int_t  rc;
-
-    while (op->tried < op->n_addresses) {
-        rc = ngx_kong_redis_connect_to(op, &op->addresses[op->tried++]);
-
-        if (rc != NGX_DECLINED) {
-            return rc;
-        }
-    }
-
-    return ngx_kong_redis_failed(op, op->error ? op->error
-                                               : "it cannot be reached");
-}
-
-
-/* NGX_DECLINED: try another one */
-static ngx_int_t
-ngx_kong_redis_connect_to(ngx_kong_redis_t *op, const kong_address_t *address)
-{
-    ngx_int_t  rc;
-
-    rc = ngx_kong_peer_connect(&op->conn, address, op->server->port,
-                               ngx_kong_redis_connect_event, op);
-
-    if (rc == NGX_DECLINED) {
-        op->error = "it cannot be reached";
-        return NGX_DECLINED;
-    }
-
-    if (rc == NGX_ERROR) {
-        return ngx_kong_redis_failed(op, "out of memory");
-    }
-
-    ngx_memcpy(op->conn->key, op->server->key, sizeof(op->conn->key));
-    ngx_add_timer(op->conn->connection->write, op->server->timeout);
-
-    return rc == NGX_OK ? ngx_kong_redis_secure(op) : NGX_AGAIN;
+    return ngx_kong_redis_dialed(op, ngx_kong_peer_dial(&op->dial, &op->conn,
+                                               ngx_kong_redis_connect_event,
+                                               op));
 }
 
 
 static void
 ngx_kong_redis_connect_event(ngx_event_t *ev)
 {
+    ngx_int_t          rc;
     ngx_kong_redis_t  *op;
 
     op = ngx_kong_peer_of(ev)->data;
+    rc = ngx_kong_peer_dialing(&op->dial, &op->conn);
 
-    ngx_kong_redis_end(op, ngx_kong_redis_connecting(op));
+    ngx_kong_redis_end(op, ngx_kong_redis_dialed(op, rc));
 }
 
 
 static ngx_int_t
-ngx_kong_redis_connecting(ngx_kong_redis_t *op)
+ngx_kong_redis_dialed(ngx_kong_redis_t *op, ngx_int_t rc)
 {
-    ngx_int_t  rc;
+    switch (rc) {
 
-    rc = ngx_kong_peer_connecting(op->conn, &op->err);
+    case NGX_OK:
+        return ngx_kong_redis_secure(op);
 
-    if (rc == NGX_DECLINED) {
-        op->error = op->err ? "it cannot be reached" : "it timed out";
-        ngx_kong_redis_cancel(op);
+    case NGX_AGAIN:
+        return NGX_AGAIN;
 
-        return ngx_kong_redis_connect(op);
+    default:
+        op->err = op->dial.err;
+        return ngx_kong_redis_failed(op, op->dial.error);
     }
-
-    return rc == NGX_OK ? ngx_kong_redis_secure(op) : NGX_AGAIN;
 }
 
 
