@@ -13,6 +13,8 @@
 typedef int (*migrations_body_pt)(migrations_t *m, const char **err);
 
 
+static int migrations_forward(migrations_t *m, migrations_body_pt body,
+    const char **err);
 static int migrations_locked(migrations_t *m, migrations_body_pt body,
     const char **err);
 static int migrations_bootstrap_locked(migrations_t *m, const char **err);
@@ -108,24 +110,20 @@ migrations_bootstrap(migrations_t *m, const char **err)
 int
 migrations_up(migrations_t *m, const char **err)
 {
-    migrations_state_t  s;
-
-    if (migrations_state(m, &s, err) == -1) {
-        return -1;
-    }
-
-    if (s.needs_bootstrap) {
-        *err = arena_printf(m->arena, "Cannot run migrations: %s",
-                            migrations_needs_bootstrap);
-        return -1;
-    }
-
-    return migrations_locked(m, migrations_up_locked, err);
+    return migrations_forward(m, migrations_up_locked, err);
 }
 
 
 int
 migrations_finish(migrations_t *m, const char **err)
+{
+    return migrations_forward(m, migrations_finish_locked, err);
+}
+
+
+/* in a database that has Kong's tables */
+static int
+migrations_forward(migrations_t *m, migrations_body_pt body, const char **err)
 {
     migrations_state_t  s;
 
@@ -139,7 +137,7 @@ migrations_finish(migrations_t *m, const char **err)
         return -1;
     }
 
-    return migrations_locked(m, migrations_finish_locked, err);
+    return migrations_locked(m, body, err);
 }
 
 
