@@ -56,7 +56,6 @@ struct ngx_kong_map_s {
     ngx_pool_t             *pool;
     struct ngx_http_kong_confs_s  *confs;     /* config: upstream settings,
                                                  made lazily */
-    struct ngx_kong_regex_s  **regexes;  /* config: by index, made lazily */
     struct ngx_kong_instance_s  **instances;  /* config: plugins, lazily */
     ngx_http_kong_group_t  **groups;     /* endpoints: by index, lazily */
     ngx_array_t            *plugins;     /* config: of other modules, or
@@ -245,11 +244,9 @@ ngx_int_t ngx_kong_generation_init_worker(ngx_http_kong_main_conf_t *mcf,
 
 /* http/ngx_kong_regex.c: compiled regexes of this worker, by content hash */
 
-/* the end of the match, or -1 */
-int ngx_kong_regex_exec(ngx_kong_map_t *map, uint32_t index,
-    const char *subject, size_t len, ngx_log_t *log);
-/* gives back what the map's regexes held */
-void ngx_kong_regex_release(ngx_kong_map_t *map);
+/* the end of the match that begins at `from`, or -1 */
+int ngx_kong_regex_exec(const kong_segment_t *seg, uint32_t index,
+    ngx_str_t *subject, size_t from, ngx_log_t *log);
 
 /* a group of the path regex that matched; data NULL: it took no part */
 typedef struct {

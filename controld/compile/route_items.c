@@ -150,7 +150,7 @@ items_rule_items(route_items_t *it, const route_rule_t *r, size_t *entry,
     size_t        first;
     int32_t       port;
     uint32_t      i, j, methods;
-    kong_str_t    path;
+    kong_str_t    path, pattern;
     kong_cond_t   cond;
     trie_item_t  *item;
 
@@ -168,10 +168,11 @@ items_rule_items(route_items_t *it, const route_rule_t *r, size_t *entry,
             path = r->paths[i];
 
             if (route_is_regex(&path)) {
-                path.data++;
-                path.len--;
-                cond.regex = rules_regex(&it->rb, path, KONG_REGEX_ANCHORED);
-                path = rules_regex_prefix(&it->rb, path);
+                pattern.data = path.data + 1;
+                pattern.len = path.len - 1;
+                path = rules_regex_split(&it->rb, &pattern);
+                cond.regex = rules_regex(&it->rb, pattern,
+                                         KONG_REGEX_ANCHORED);
             }
         }
 

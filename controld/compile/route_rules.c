@@ -2,7 +2,9 @@
  * route_rules: see route_rules.h.
  *
  * Equal patterns are kept once, so that a worker compiles them once and one
- * match runs them once.
+ * match runs them once.  A pattern is what is left of a path's regex behind
+ * its literal beginning, which is where it hangs: routes that only differ in
+ * that share one.
  */
 
 #include <stdlib.h>
@@ -31,6 +33,7 @@ static uint32_t rules_add(rules_builder_t *rb, const route_rule_t *r,
     uint32_t skip);
 static void rules_put_snis(rules_builder_t *rb, const route_rule_t *r);
 static void rules_put_header(rules_builder_t *rb, const route_header_t *h);
+static unsigned rules_is_whole(kong_str_t p);
 static unsigned rules_alternates(kong_str_t p);
 
 
@@ -212,28 +215,37 @@ rules_regex(rules_builder_t *rb, kong_str_t pattern, uint32_t flags)
 
 /*
  * Literal characters up to the first one that means something.  A character
- * that may be absent (followed by a quantifier) is taken back, whole if it
- * is a UTF-8 sequence.  With alternatives nothing is common to all matches.
+ * with a quantifier is the rest's, whole if it is a UTF-8 sequence.  With
+ * alternatives nothing is common to all matches; and nothing is taken off a
+ * pattern that could tell.
  */
 kong_str_t
-rules_regex_prefix(rules_builder_t *rb, kong_str_t p)
+rules_regex_split(rules_builder_t *rb, kong_str_t *pattern)
 {
-    char        ch;
-    size_t      i;
-    kong_str_t  s;
+    char         ch;
+    size_t       i, begin, last, last_len;
+    kong_str_t   s, p;
 
+    p = *pattern;
     s.data = rb->next;
     s.len = 0;
 
-    if (rules_alternates(p)) {
+    if (rules_alternates(p) || rules_is_whole(p)) {
         return s;
     }
 
-    for (i = 0; i < p.len; i++) {
+    /* patterns are anchored without it */
+
+    i = (p.len != 0 && p.data[0] == '^');
+    last = i;
+    last_len = 0;
+
+    for ( /* void */ ; i < p.len; i++) {
+        begin = i;
         ch = p.data[i];
 
         if (ch == '\\' && i + 1 < p.len) {
-            ch = p.data[++i];
+            ch = p.data[i + 1];
 
             if ((ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'z')
                 || (ch >= 'A' && ch <= 'Z') || (ch & 0x80))
@@ -241,24 +253,55 @@ rules_regex_prefix(rules_builder_t *rb, kong_str_t p)
                 break;
             }
 
+            i++;
+
         } else if (ch == '\0' || strchr("\\^$.[|()?*+{", ch) != NULL) {
             break;
+        }
+
+        if ((ch & 0xc0) != 0x80) {
+            last = begin;
+            last_len = s.len;
         }
 
         rb->next[s.len++] = ch;
     }
 
-    if (i < p.len && s.len != 0
-        && (p.data[i] == '?' || p.data[i] == '*' || p.data[i] == '{'))
-    {
-        while (--s.len != 0 && (rb->next[s.len] & 0xc0) == 0x80) {
-            /* void */
-        }
+    if (i < p.len && memchr("?*+{", p.data[i], 4) != NULL) {
+        i = last;
+        s.len = last_len;
     }
 
+    pattern->data += i;
+    pattern->len -= i;
     rb->next += s.len;
 
     return s;
+}
+
+
+/* does it look at where the match began, or call itself?  When in doubt,
+ * yes */
+static unsigned
+rules_is_whole(kong_str_t p)
+{
+    size_t  i, n;
+
+    static const char *const  words[] = {
+        "\\G", "\\g<0", "\\g'0", "\\g<+", "\\g<-", "(?R", "(?0", "(*"
+    };
+
+    for (i = 0; i < p.len; i++) {
+        for (n = 0; n < sizeof(words) / sizeof(words[0]); n++) {
+            if (p.len - i >= strlen(words[n])
+                && memcmp(p.data + i, words[n], strlen(words[n])) == 0)
+            {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
 }
 
 

@@ -75,8 +75,9 @@ void rules_finish(rules_builder_t *rb, bytes_t *out);
 
 uint32_t rules_regex(rules_builder_t *rb, kong_str_t pattern,
     uint32_t flags);
-/* the bytes that every match of a path regex begins with */
-kong_str_t rules_regex_prefix(rules_builder_t *rb, kong_str_t pattern);
+/* the bytes that every match of a path regex begins with; they are taken off
+ * the pattern */
+kong_str_t rules_regex_split(rules_builder_t *rb, kong_str_t *pattern);
 /* s in lower case, as long as s */
 void rules_lower_copy(char *out, const kong_str_t *s);
 /* s itself when it has no upper-case letter */

@@ -27,7 +27,7 @@ static void ngx_http_kong_sni(ngx_http_request_t *r, kong_match_req_t *req);
 static int ngx_http_kong_match_header(void *data, const kong_str_t *name,
     unsigned nth, kong_str_t *value);
 static int ngx_http_kong_match_regex(void *data, uint32_t index,
-    const char *subject, size_t len);
+    const char *subject, size_t len, size_t from);
 static void ngx_http_kong_trust(ngx_http_request_t *r,
     ngx_http_kong_ctx_t *ctx);
 static ngx_int_t ngx_http_kong_check_https(ngx_http_request_t *r,
@@ -416,15 +416,19 @@ ngx_http_kong_match_header(void *data, const kong_str_t *name, unsigned nth,
 
 static int
 ngx_http_kong_match_regex(void *data, uint32_t index, const char *subject,
-    size_t len)
+    size_t len, size_t from)
 {
     ngx_http_request_t  *r = data;
 
+    ngx_str_t             s;
     ngx_http_kong_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_kong_module);
 
-    return ngx_kong_regex_exec(ctx->generation->config, index, subject, len,
+    s.data = (u_char *) subject;
+    s.len = len;
+
+    return ngx_kong_regex_exec(&ctx->generation->config->seg, index, &s, from,
                                r->connection->log);
 }
 

@@ -214,7 +214,6 @@ ngx_kong_map_put(ngx_kong_map_t *map)
     }
 
     ngx_queue_remove(&map->queue);
-    ngx_kong_regex_release(map);
     ngx_kong_map_drop(map);
 }
 

@@ -32,6 +32,7 @@ typedef struct {
     match_list_t             lists[MATCH_LISTS];
     struct {
         uint32_t             regex;
+        uint32_t             from;
         int                  end;
     } memo[MATCH_MEMO];
 } match_ctx_t;
@@ -47,7 +48,8 @@ static void match_switch(match_ctx_t *ctx, const uint8_t *p, uint32_t depth);
 static void match_run(match_ctx_t *ctx);
 static int match_cond(match_ctx_t *ctx, const kong_cond_t *cond,
     uint32_t depth);
-static int match_path_regex(match_ctx_t *ctx, uint32_t regex);
+static int match_path_regex(match_ctx_t *ctx, uint32_t regex,
+    uint32_t from);
 static int match_rules(match_ctx_t *ctx, const uint8_t *rules);
 static const uint8_t *match_sni(const match_ctx_t *ctx, const uint8_t *p,
     uint32_t n, int *ok);
@@ -447,6 +449,7 @@ match_run(match_ctx_t *ctx)
         } else {
             ctx->out->route = cand->target;
             ctx->out->regex = KONG_NONE;
+            ctx->out->regex_from = 0;
             ctx->out->path_len = best->depth;
             ctx->out->has_path = (best->depth != 0);
         }
@@ -494,7 +497,7 @@ match_cond(match_ctx_t *ctx, const kong_cond_t *cond, uint32_t depth)
     }
 
     if (cond->regex != KONG_NONE) {
-        end = match_path_regex(ctx, cond->regex);
+        end = match_path_regex(ctx, cond->regex, depth);
 
         if (end < 0) {
             return 0;
@@ -510,6 +513,7 @@ match_cond(match_ctx_t *ctx, const kong_cond_t *cond, uint32_t depth)
 
     ctx->out->route = cond->route;
     ctx->out->regex = cond->regex;
+    ctx->out->regex_from = depth;
 
     return 1;
 }
@@ -517,19 +521,19 @@ match_cond(match_ctx_t *ctx, const kong_cond_t *cond, uint32_t depth)
 
 /* routes that share a pattern (one a method, say) run it once */
 static int
-match_path_regex(match_ctx_t *ctx, uint32_t regex)
+match_path_regex(match_ctx_t *ctx, uint32_t regex, uint32_t from)
 {
     int       end;
     uint32_t  i;
 
     for (i = 0; i < ctx->n_memo; i++) {
-        if (ctx->memo[i].regex == regex) {
+        if (ctx->memo[i].regex == regex && ctx->memo[i].from == from) {
             return ctx->memo[i].end;
         }
     }
 
     end = ctx->req->regex(ctx->req->data, regex, ctx->req->path.data,
-                          ctx->req->path.len);
+                          ctx->req->path.len, from);
 
     if (end >= 0 && (size_t) end > ctx->req->path.len) {
         end = (int) ctx->req->path.len;
@@ -537,6 +541,7 @@ match_path_regex(match_ctx_t *ctx, uint32_t regex)
 
     if (ctx->n_memo < MATCH_MEMO) {
         ctx->memo[ctx->n_memo].regex = regex;
+        ctx->memo[ctx->n_memo].from = from;
         ctx->memo[ctx->n_memo++].end = end;
     }
 
@@ -681,7 +686,7 @@ match_header(const match_ctx_t *ctx, const uint8_t *p, int *ok)
                 *ok = match_value(&rule, &value);
 
             } else {
-                *ok = (req->regex(req->data, regex, value.data, value.len)
+                *ok = (req->regex(req->data, regex, value.data, value.len, 0)
                        >= 0);
             }
         }

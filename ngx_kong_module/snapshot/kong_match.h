@@ -31,18 +31,21 @@ struct kong_match_req_s {
                          kong_str_t *value);
 
     /*
-     * Runs regex `index` of the segment on the subject.  Returns the end of
-     * the match (bytes, >= 0), or -1 for no match or a failure (a limit was
-     * hit, it could not be compiled).
+     * Runs regex `index` of the segment on the subject, from its byte `from`
+     * on (what is before it can be looked back at).  Returns the end of the
+     * match (bytes of the subject, >= 0), or -1 for no match or a failure (a
+     * limit was hit, it could not be compiled).
      */
     int        (*regex)(void *data, uint32_t index, const char *subject,
-                        size_t len);
+                        size_t len, size_t from);
     void        *data;
 };
 
 typedef struct {
     uint32_t     route;        /* index into seg->routes */
     uint32_t     regex;        /* the path regex that matched, or KONG_NONE */
+    uint32_t     regex_from;   /* and where it began: behind its literal
+                                  beginning */
     uint32_t     path_len;     /* bytes of path that the rule matched; 0 when
                                   the route has no paths */
     unsigned     has_path:1;   /* the rule has a path */

@@ -181,12 +181,14 @@ fuzz_header(void *data, const kong_str_t *name, unsigned nth,
 
 
 static int
-fuzz_regex(void *data, uint32_t index, const char *subject, size_t len)
+fuzz_regex(void *data, uint32_t index, const char *subject, size_t len,
+    size_t from)
 {
     kong_str_t             s;
     const kong_segment_t  *seg = data;
 
     (void) subject;
+    (void) from;
 
     s = kong_segment_str(seg, seg->regexes[index].pattern);
 

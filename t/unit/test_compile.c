@@ -96,12 +96,14 @@ no_header(void *data, const kong_str_t *name, unsigned nth,
 
 
 static int
-no_regex(void *data, uint32_t index, const char *subject, size_t len)
+no_regex(void *data, uint32_t index, const char *subject, size_t len,
+    size_t from)
 {
     (void) data;
     (void) index;
     (void) subject;
     (void) len;
+    (void) from;
 
     return -1;
 }

@@ -89,7 +89,7 @@ str(const char *s)
 
 static int
 run_regex(kong_str_t pattern, int anchored, int caseless,
-    const char *subject, size_t len)
+    kong_str_t subject, size_t from)
 {
     int                rc, code;
     PCRE2_SIZE         at, end;
@@ -102,7 +102,8 @@ run_regex(kong_str_t pattern, int anchored, int caseless,
     assert_non_null(re);
 
     md = pcre2_match_data_create_from_pattern(re, NULL);
-    rc = pcre2_match(re, (PCRE2_SPTR) subject, len, 0, 0, md, NULL);
+    rc = pcre2_match(re, (PCRE2_SPTR) subject.data, subject.len, from, 0, md,
+                     NULL);
     end = (rc >= 0) ? pcre2_get_ovector_pointer(md)[1] : 0;
 
     pcre2_match_data_free(md);
@@ -134,8 +135,10 @@ header_cb(void *data, const kong_str_t *name, unsigned nth,
 
 
 static int
-regex_cb(void *data, uint32_t index, const char *subject, size_t len)
+regex_cb(void *data, uint32_t index, const char *subject, size_t len,
+    size_t from)
 {
+    kong_str_t           s = { subject, len };
     const request_t     *r = data;
     const kong_regex_t  *re;
 
@@ -143,7 +146,7 @@ regex_cb(void *data, uint32_t index, const char *subject, size_t len)
 
     return run_regex(kong_segment_str(r->seg, re->pattern),
                      re->flags & KONG_REGEX_ANCHORED,
-                     re->flags & KONG_REGEX_CASELESS, subject, len);
+                     re->flags & KONG_REGEX_CASELESS, s, from);
 }
 
 
@@ -314,8 +317,7 @@ naive_headers(const route_rule_t *r, const request_t *rq)
                 lower_copy(rule, r->headers[i].values[k]);
 
                 if (strncmp(rule, "~*", 2) == 0) {
-                    ok |= run_regex(str(rule + 2), 0, 0, value,
-                                    strlen(value)) >= 0;
+                    ok |= run_regex(str(rule + 2), 0, 0, str(value), 0) >= 0;
                 } else {
                     ok |= (strcmp(rule, value) == 0);
                 }
@@ -344,7 +346,7 @@ naive_path(const naive_t *nv, kong_str_t path, kong_match_t *out)
         if (nv->regex) {
             p.data++;
             p.len--;
-            end = run_regex(p, 1, 0, path.data, path.len);
+            end = run_regex(p, 1, 0, path, 0);
 
         } else {
             end = starts_with(path, p.data, p.len) ? (int) p.len : -1;
@@ -512,7 +514,10 @@ static const char *const  paths[] = {
     "/a/b/c", "/x.y", "/v1/users", "/v1/users/1", "/v2", "/\xc3\xa9",
     "/a b", "~/a/\\d+", "~/a/b$", "~/v\\d+/users", "~/.*\\.json$",
     "~/(?i)ABC", "~/a\\.?b", "~/a/b|/b", "~/ab?c*", "~/v[12]/(x|users)",
-    "~/a/(?<id>[^/]+)/c", "~/\xc3\xa9?", "~/x\\.y", "~/a{1,2}/", "~/a+b?"
+    "~/a/(?<id>[^/]+)/c", "~/\xc3\xa9?", "~/x\\.y", "~/a{1,2}/", "~/a+b?",
+    "~^/a/b", "~^/?a", "~/a/b(?<=/b)/", "~/a\\b/b", "~/a\\G/b", "~/ab*",
+    "~/a(?:/b|(?R))", "~/a/\\Kb", "~/v1/\\w+", "~/v2?/\\w+", "~/b/\\w+",
+    "~/a/[bc]+$", "~/a/b/[bc]+$"
 };
 static const char *const  methods[] = {
     "GET", "POST", "PUT", "DELETE", "BREW", "PROPFIND"

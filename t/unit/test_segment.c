@@ -169,12 +169,14 @@ header_cb(void *data, const kong_str_t *name, unsigned nth,
 
 
 static int
-regex_cb(void *data, uint32_t index, const char *subject, size_t len)
+regex_cb(void *data, uint32_t index, const char *subject, size_t len,
+    size_t from)
 {
     kong_str_t             p;
     const kong_segment_t  *seg = data;
 
     (void) subject;
+    (void) from;
 
     p = kong_segment_str(seg, seg->regexes[index].pattern);
 
