@@ -3,7 +3,8 @@
  * with the service's timeouts and TLS settings.  Made when the first request
  * needs it, once a worker and config segment.  It is found by its settings,
  * not by the service: services with equal ones share a copy, and a worker
- * needs no memory for each of 100,000 services.
+ * needs no memory for each of 100,000 services.  What is kept is bounded:
+ * behind that a copy is the request's, which costs no more than copying it.
  */
 
 #include "ngx_http_kong_upstream.h"
@@ -13,6 +14,7 @@
 
 
 #define NGX_HTTP_KONG_CONFS_MIN  16     /* buckets, a power of two */
+#define NGX_HTTP_KONG_CONFS_MAX  256    /* the same; copies kept */
 
 
 struct ngx_http_kong_confs_s {
@@ -45,7 +47,7 @@ static ngx_int_t ngx_http_kong_conf_tls(ngx_http_request_t *r,
     uint64_t *id);
 static ngx_http_kong_confs_t *ngx_http_kong_confs_grow(ngx_kong_map_t *map);
 static ngx_http_kong_rt_t *ngx_http_kong_conf_create(ngx_http_request_t *r,
-    ngx_kong_map_t *map, ngx_http_kong_conf_key_t *key,
+    ngx_pool_t *pool, ngx_http_kong_conf_key_t *key,
     ngx_http_kong_conf_tls_t *source);
 static ngx_uint_t ngx_http_kong_conf_equal(ngx_http_kong_rt_t *rt,
     ngx_http_kong_conf_key_t *key);
@@ -87,6 +89,10 @@ ngx_http_kong_rt_get(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx)
         }
     }
 
+    if (confs != NULL && confs->n == NGX_HTTP_KONG_CONFS_MAX) {
+        return ngx_http_kong_conf_create(r, r->pool, &key, &source);
+    }
+
     if (confs == NULL || confs->n == confs->size) {
         confs = ngx_http_kong_confs_grow(map);
         if (confs == NULL) {
@@ -94,7 +100,7 @@ ngx_http_kong_rt_get(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx)
         }
     }
 
-    rt = ngx_http_kong_conf_create(r, map, &key, &source);
+    rt = ngx_http_kong_conf_create(r, map->pool, &key, &source);
     if (rt == NULL) {
         return NULL;
     }
@@ -177,7 +183,7 @@ ngx_http_kong_conf_tls(ngx_http_request_t *r, ngx_http_kong_ctx_t *ctx,
 
 
 static ngx_http_kong_rt_t *
-ngx_http_kong_conf_create(ngx_http_request_t *r, ngx_kong_map_t *map,
+ngx_http_kong_conf_create(ngx_http_request_t *r, ngx_pool_t *pool,
     ngx_http_kong_conf_key_t *key, ngx_http_kong_conf_tls_t *source)
 {
     ngx_http_kong_rt_t  *rt;
@@ -190,14 +196,14 @@ ngx_http_kong_conf_create(ngx_http_request_t *r, ngx_kong_map_t *map,
     /* first, because it is what can fail again and again */
 
     if (key->tls != 0) {
-        ssl = ngx_http_kong_tls_get(source, map->pool, r->connection->log);
+        ssl = ngx_http_kong_tls_get(source, pool, r->connection->log);
         if (ssl == NULL) {
             return NULL;
         }
     }
 #endif
 
-    rt = ngx_palloc(map->pool, sizeof(ngx_http_kong_rt_t));
+    rt = ngx_palloc(pool, sizeof(ngx_http_kong_rt_t));
     if (rt == NULL) {
         return NULL;
     }
