@@ -265,7 +265,7 @@ kong_verify_index(verify_t *v)
 
     head = (const void *) kong_verify_take(v, sizeof(kong_index_t));
 
-    if (head == NULL) {
+    if (head == NULL || v->size > INT32_MAX) {
         return KONG_SEGMENT_LAYOUT;
     }
 

@@ -5,8 +5,7 @@
  * described in docs/segment-format.md.
  *
  * Offsets of hosts are relative to the section, those inside a trie to the
- * node or switch that holds them: a trie, or a part of one, is the same bytes
- * wherever it lies.
+ * node or switch that holds them; links of nodes lead in both directions.
  */
 
 #ifndef KONG_INDEX_H
