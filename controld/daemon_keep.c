@@ -33,10 +33,20 @@ daemon_keep_soon(daemon_t *d)
 void
 daemon_keep_quiet(evutil_socket_t fd, short what, void *data)
 {
+    daemon_t  *d = data;
+
     (void) fd;
     (void) what;
 
-    (void) daemon_keep(data, NULL);
+    /* a slow disk has one text to write, not one of every change: each is of
+     * a configuration that lives for as long */
+
+    if (d->keeping != 0) {
+        daemon_keep_soon(d);
+
+    } else {
+        (void) daemon_keep(d, NULL);
+    }
 }
 
 
@@ -55,6 +65,7 @@ daemon_keep(daemon_t *d, apply_t *a)
     k->apply = a;
     k->generation = d->active;
     generation_get(d->active);
+    d->keeping++;
 
     k->job.run = keep_run;
     k->job.done = keep_done;
@@ -96,6 +107,7 @@ keep_done(void *data)
     daemon_keep_t  *k = data;
 
     generation_put(k->generation);
+    k->daemon->keeping--;
 
     if (k->apply != NULL) {
         daemon_kept(k->apply);

@@ -71,6 +71,7 @@ struct daemon_s {
     struct event        *signals[DAEMON_SIGNALS];
     struct event        *settle;
     struct event        *quiet;      /* then the active text is kept */
+    unsigned             keeping;    /* texts under way */
     offload_t           *loader;
     offload_t           *disk;
     offload_t           *keep;       /* waits for the disk */

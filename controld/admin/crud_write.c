@@ -219,7 +219,7 @@ crud_put(admin_request_t *r, dao_t *d, const admin_str_t *key, value_t *row,
         crud_set_id(r, c.entity, key);
 
     } else {
-        value_remove(c.entity, "id");
+        value_remove(r->arena, c.entity, "id");
 
         if (special->name != NULL) {
             if (special->name(&c, key) == DAO_FAILED) {
@@ -260,7 +260,7 @@ crud_parent_put(admin_request_t *r, dao_t *d, const admin_str_t *key,
     }
 
     c.entity = value_clone(r->arena, c.body);
-    value_remove(c.entity, "id");
+    value_remove(r->arena, c.entity, "id");
 
     link = c;
     link.schema = r->route->parent;
@@ -347,7 +347,7 @@ crud_store(crud_t *c, value_t **row)
         /* what is left of a time is no new one */
 
         if (value_get(c->body, "ttl") == NULL) {
-            value_remove(c->entity, "ttl");
+            value_remove(c->r->arena, c->entity, "ttl");
         }
 
         rc = dao_update(c->d, c->schema, c->entity, row);
@@ -478,16 +478,16 @@ crud_resolve_one(dao_t *d, const field_t *f, value_t *v, value_t *fields,
     s = schema_find(f->foreign);
 
     for (i = 0; i < v->len; i++) {
-        key = schema_field(s, v->u.members[i].key);
+        key = schema_field(s, value_member(v, i).key);
 
         if (key == NULL || !(key->flags & F_UNIQUE)
-            || v->u.members[i].value.kind != VALUE_STRING)
+            || value_nth(v, i)->kind != VALUE_STRING)
         {
             continue;
         }
 
         where.field = key->name;
-        where.value = &v->u.members[i].value;
+        where.value = value_nth(v, i);
 
         if (dao_find(d, s, &where, 1, &row) == DAO_FAILED) {
             return DAO_FAILED;

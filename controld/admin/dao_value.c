@@ -15,6 +15,12 @@
 
 
 typedef struct {
+    char    *data;
+    size_t   len;
+    size_t   cap;
+} dao_text_t;
+
+typedef struct {
     const char          *entity;
     const char          *table;          /* NULL: the entity's name */
     unsigned             shared;         /* of all workspaces */
@@ -25,9 +31,9 @@ typedef struct {
 
 static const dao_special_t *dao_special(const schema_t *s);
 static const char *dao_cache_part(const value_t *entity, const char *field);
-static void dao_array_item(arena_t *a, value_t *text, const char *p,
+static void dao_array_item(arena_t *a, dao_text_t *text, const char *p,
     size_t len);
-static void dao_grow(arena_t *a, value_t *text, const char *p, size_t len);
+static void dao_grow(arena_t *a, dao_text_t *text, const char *p, size_t len);
 static unsigned dao_value_good(const value_t *v, size_t *at);
 static value_t *dao_time_keep(value_t *entity, const char *name,
     value_t *kept);
@@ -276,7 +282,7 @@ const char *
 dao_array(arena_t *a, const value_t *v, unsigned json)
 {
     size_t          i, len;
-    value_t         text;
+    dao_text_t      text;
     const char     *p;
     const value_t  *item;
 
@@ -300,12 +306,12 @@ dao_array(arena_t *a, const value_t *v, unsigned json)
 
     dao_grow(a, &text, "}", 2);          /* with its end */
 
-    return text.u.string;
+    return text.data;
 }
 
 
 static void
-dao_array_item(arena_t *a, value_t *text, const char *p, size_t len)
+dao_array_item(arena_t *a, dao_text_t *text, const char *p, size_t len)
 {
     size_t  n;
 
@@ -330,25 +336,24 @@ dao_array_item(arena_t *a, value_t *text, const char *p, size_t len)
 }
 
 
-/* u.string with len of cap bytes in use */
 static void
-dao_grow(arena_t *a, value_t *text, const char *p, size_t len)
+dao_grow(arena_t *a, dao_text_t *text, const char *p, size_t len)
 {
     char  *to;
 
     if (text->len + len > text->cap) {
-        text->cap = (uint32_t) (text->len + len) * 2 + 64;
+        text->cap = (text->len + len) * 2 + 64;
         to = arena_alloc(a, text->cap);
 
         if (text->len != 0) {
-            memcpy(to, text->u.string, text->len);
+            memcpy(to, text->data, text->len);
         }
 
-        text->u.string = to;
+        text->data = to;
     }
 
-    memcpy((char *) text->u.string + text->len, p, len);
-    text->len += (uint32_t) len;
+    memcpy(text->data + text->len, p, len);
+    text->len += len;
 }
 
 
@@ -371,6 +376,7 @@ static unsigned
 dao_value_good(const value_t *v, size_t *at)
 {
     uint32_t  i;
+    member_t  m;
 
     if (v == NULL) {
         return 1;
@@ -391,9 +397,10 @@ dao_value_good(const value_t *v, size_t *at)
 
     case VALUE_OBJECT:
         for (i = 0; i < v->len; i++) {
-            if (!dao_text_good(v->u.members[i].key, v->u.members[i].key_len,
-                               at)
-                || !dao_value_good(&v->u.members[i].value, at))
+            m = value_member(v, i);
+
+            if (!dao_text_good(m.key, m.key_len, at)
+                || !dao_value_good(m.value, at))
             {
                 return 0;
             }

@@ -608,25 +608,25 @@ entities_merge_record(arena_t *a, const field_t *fields,
     size_t           i;
     value_t         *slot;
     const field_t   *f;
-    const member_t  *m;
+    member_t         m;
 
     for (i = 0; i < from->len; i++) {
-        m = &from->u.members[i];
-        slot = value_putn(a, into, m->key, m->key_len);
-        f = entities_field(over, m->key);
+        m = value_member(from, i);
+        slot = value_putn(a, into, m.key, m.key_len);
+        f = entities_field(over, m.key);
 
         if (f == NULL) {
-            f = entities_field(fields, m->key);
+            f = entities_field(fields, m.key);
         }
 
         if (f != NULL && f->type == FIELD_RECORD
-            && slot->kind == VALUE_OBJECT && m->value.kind == VALUE_OBJECT)
+            && slot->kind == VALUE_OBJECT && m.value->kind == VALUE_OBJECT)
         {
-            entities_merge_record(a, f->fields, NULL, slot, &m->value);
+            entities_merge_record(a, f->fields, NULL, slot, m.value);
             continue;
         }
 
-        *slot = m->value;
+        *slot = *m.value;
     }
 }
 

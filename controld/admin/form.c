@@ -44,7 +44,7 @@ entities_form(admin_request_t *r)
     form_t           form;
     size_t           i;
     value_t          args, *out;
-    const member_t  *m;
+    member_t         m;
 
     if (admin_type_is(r, "multipart/form-data")) {
         rc = multipart_parse(r->arena, r->content_type, r->body, r->body_len,
@@ -65,8 +65,8 @@ entities_form(admin_request_t *r)
     form.items = FORM_ITEMS_MAX;
 
     for (i = 0; i < args.len; i++) {
-        m = &args.u.members[i];
-        form_put(&form, out, m->key, m->key_len, &m->value);
+        m = value_member(&args, i);
+        form_put(&form, out, m.key, m.key_len, m.value);
     }
 
     form_type_record(r->arena, r->route->schema->fields, out,
@@ -207,7 +207,7 @@ form_type_record(arena_t *a, const field_t *fields, value_t *v,
     const field_t *config)
 {
     size_t           i;
-    member_t        *m;
+    member_t         m;
     const field_t   *f;
 
     if (v->kind != VALUE_OBJECT) {
@@ -215,13 +215,13 @@ form_type_record(arena_t *a, const field_t *fields, value_t *v,
     }
 
     for (i = 0; i < v->len; i++) {
-        m = &v->u.members[i];
+        m = value_member(v, i);
 
         for (f = fields; f != NULL && f->name != NULL; f++) {
-            if (strcmp(f->name, m->key) == 0) {
+            if (strcmp(f->name, m.key) == 0) {
                 form_type(a, (config != NULL
                               && strcmp(f->name, "config") == 0) ? config : f,
-                          &m->value);
+                          m.value);
                 break;
             }
         }
@@ -254,7 +254,7 @@ form_type(arena_t *a, const field_t *f, value_t *v)
 
     case FIELD_MAP:
         for (i = 0; v->kind == VALUE_OBJECT && i < v->len; i++) {
-            form_type(a, f->elements, &v->u.members[i].value);
+            form_type(a, f->elements, value_nth(v, i));
         }
         return;
 

@@ -224,20 +224,20 @@ schemas_shown(arena_t *a, const char *schema, const char *path, value_t *out)
     }
 
     for (i = 0; i < given.len; i++) {
-        name = given.u.members[i].key;
+        name = value_member(&given, i).key;
 
         if (name[0] == '-') {
-            inner = value_cstr(&given.u.members[i].value);
+            inner = value_cstr(value_nth(&given, i));
 
             if (inner == NULL) {
-                value_remove(out, name + 1);
+                value_remove(a, out, name + 1);
 
             } else if (value_get(out, name + 1) != NULL) {
-                value_remove(value_get(out, name + 1), inner);
+                value_remove(a, value_get(out, name + 1), inner);
             }
 
         } else {
-            *value_put(a, out, name) = given.u.members[i].value;
+            *value_put(a, out, name) = *value_nth(&given, i);
         }
     }
 }

@@ -109,7 +109,7 @@ show_value(arena_t *a, const field_t *f, value_t *v)
     }
 
     for (i = 0; v->kind == VALUE_OBJECT && i < v->len; i++) {
-        show_value(a, f->elements, &v->u.members[i].value);
+        show_value(a, f->elements, value_nth(v, i));
     }
 }
 

@@ -421,7 +421,7 @@ db_arrays(value_t *v)
 
     } else if (v->kind == VALUE_OBJECT) {
         for (i = 0; i < v->len; i++) {
-            db_arrays(&v->u.members[i].value);
+            db_arrays(value_nth(v, i));
         }
     }
 }

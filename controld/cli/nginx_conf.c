@@ -163,17 +163,17 @@ nginx_main(nginx_out_t *o)
     main = conf_nginx(o->c, "main");
 
     for (i = 0; i < main->len; i++) {
-        name = main->u.members[i].key;
+        name = value_member(main, i).key;
 
         /* "daemon" only when it is off: nginx -g may say it too */
         if (strcmp(name, "user") == 0
             || (strcmp(name, "daemon") == 0
-                && value_str_eq(&main->u.members[i].value, "on")))
+                && value_str_eq(value_nth(main, i), "on")))
         {
             continue;
         }
 
-        nginx_text(o, "%s %s;", name, main->u.members[i].value.u.string);
+        nginx_text(o, "%s %s;", name, value_nth(main, i)->u.string);
     }
 
     nginx_open(o, "events");
@@ -613,8 +613,8 @@ nginx_inject(nginx_out_t *o, const char *block)
     lines = conf_nginx(o->c, block);
 
     for (i = 0; i < lines->len; i++) {
-        name = lines->u.members[i].key;
-        value = lines->u.members[i].value.u.string;
+        name = value_member(lines, i).key;
+        value = value_nth(lines, i)->u.string;
 
         if (strcmp(name, "ssl_dhparam") == 0) {
             if (o->facts->dhparam != NULL) {

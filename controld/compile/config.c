@@ -26,7 +26,7 @@ typedef struct {
     const config_t        *config;
     writer_t               w;
     ids_t                  ids;      /* of services */
-    const member_t        *parent;   /* the reference looked up last, ... */
+    const void            *parent;   /* the reference looked up last, ... */
     uint32_t               service;  /* and what it led to */
     kong_service_t        *services;
     kong_route_t          *routes;
@@ -504,7 +504,7 @@ compile_route_service(compile_t *cc, const value_t *v, uint32_t *index)
     ref = value_get(v, "service");
 
     if (ref != NULL && ref->kind == VALUE_OBJECT && ref->len != 0
-        && ref->u.members == cc->parent)
+        && ref->u.record == cc->parent)
     {
         *index = cc->service;
         return 0;
@@ -515,7 +515,7 @@ compile_route_service(compile_t *cc, const value_t *v, uint32_t *index)
 
     if (!dangling) {
         cc->parent = (ref != NULL && ref->kind == VALUE_OBJECT
-                      && ref->len != 0) ? ref->u.members : NULL;
+                      && ref->len != 0) ? ref->u.record : NULL;
         cc->service = *index;
         return 0;
     }

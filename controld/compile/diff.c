@@ -264,23 +264,23 @@ diff_same(const value_t *one, const value_t *two)
 {
     uint32_t         i;
     const value_t   *v;
-    const member_t  *m;
+    member_t         m;
 
     if (one->len != two->len) {
         return 0;
     }
 
     for (i = 0; i < one->len; i++) {
-        m = &one->u.members[i];
-        v = value_get_hashed(two, m->key, m->key_len, m->hash);
+        m = value_member(one, i);
+        v = value_get_hashed(two, m.key, m.key_len, m.hash);
 
         if (v == NULL) {
             return 0;
         }
 
-        if (strcmp(m->key, "created_at") != 0
-            && strcmp(m->key, "updated_at") != 0
-            && !value_equal(&m->value, v))
+        if (strcmp(m.key, "created_at") != 0
+            && strcmp(m.key, "updated_at") != 0
+            && !value_equal(m.value, v))
         {
             return 0;
         }

@@ -402,7 +402,7 @@ entity_headers(arena_t *a, const value_t *route, route_rule_t *rule,
     const char      *problem;
     const value_t   *v;
     route_header_t  *h;
-    const member_t  *m;
+    member_t         m;
 
     v = value_get(route, "headers");
 
@@ -415,10 +415,10 @@ entity_headers(arena_t *a, const value_t *route, route_rule_t *rule,
     rule->n_headers = v->len;
 
     for (i = 0; i < v->len; i++) {
-        m = &v->u.members[i];
-        h[i].name.data = m->key;
-        h[i].name.len = m->key_len;
-        h[i].values = entity_list(a, &m->value, &h[i].n_values);
+        m = value_member(v, i);
+        h[i].name.data = m.key;
+        h[i].name.len = m.key_len;
+        h[i].values = entity_list(a, m.value, &h[i].n_values);
 
         for (j = 0; j < h[i].n_values; j++) {
             problem = entity_regex_error(a, &h[i].values[j]);
@@ -426,7 +426,7 @@ entity_headers(arena_t *a, const value_t *route, route_rule_t *rule,
             if (problem != NULL) {
                 *err = arena_printf(a, "%s: header '%s': invalid regex "
                                     "'%s': %s",
-                                    entity_name(a, "route", route), m->key,
+                                    entity_name(a, "route", route), m.key,
                                     h[i].values[j].data + 2, problem);
                 return -1;
             }

@@ -167,17 +167,17 @@ texts_copy(arena_t *a, const value_t *from)
 {
     uint32_t         i;
     value_t         *copy;
-    const member_t  *m;
+    member_t         m;
 
     copy = value_new(a);
     value_set_object(copy);
     value_reserve(a, copy, from->len + 1);
 
     for (i = 0; i < from->len; i++) {
-        m = &from->u.members[i];
+        m = value_member(from, i);
 
-        if (!value_is_null(&m->value)) {
-            *value_putn(a, copy, m->key, m->key_len) = m->value;
+        if (!value_is_null(m.value)) {
+            *value_putn(a, copy, m.key, m.key_len) = *m.value;
         }
     }
 

@@ -615,17 +615,17 @@ static uint64_t
 upstreams_row_sum(const value_t *row, uint64_t seed)
 {
     uint32_t         i;
-    const member_t  *m;
+    member_t         m;
 
     for (i = 0; i < row->len; i++) {
-        m = &row->u.members[i];
+        m = value_member(row, i);
 
-        if (strcmp(m->key, "created_at") != 0
-            && strcmp(m->key, "updated_at") != 0
-            && strcmp(m->key, "tags") != 0)
+        if (strcmp(m.key, "created_at") != 0
+            && strcmp(m.key, "updated_at") != 0
+            && strcmp(m.key, "tags") != 0)
         {
-            seed = XXH3_64bits_withSeed(m->key, m->key_len, seed);
-            seed = upstreams_value_sum(&m->value, seed);
+            seed = XXH3_64bits_withSeed(m.key, m.key_len, seed);
+            seed = upstreams_value_sum(m.value, seed);
         }
     }
 
@@ -636,10 +636,12 @@ upstreams_row_sum(const value_t *row, uint64_t seed)
 uint64_t
 upstreams_value_sum(const value_t *v, uint64_t seed)
 {
-    uint32_t         i;
-    const member_t  *m;
+    uint8_t    kind;
+    uint32_t   i;
+    member_t   m;
 
-    seed = XXH3_64bits_withSeed(&v->kind, sizeof(v->kind), seed);
+    kind = v->kind;
+    seed = XXH3_64bits_withSeed(&kind, sizeof(kind), seed);
 
     switch (v->kind) {
 
@@ -661,9 +663,9 @@ upstreams_value_sum(const value_t *v, uint64_t seed)
 
     case VALUE_OBJECT:
         for (i = 0; i < v->len; i++) {
-            m = &v->u.members[i];
-            seed = XXH3_64bits_withSeed(m->key, m->key_len, seed);
-            seed = upstreams_value_sum(&m->value, seed);
+            m = value_member(v, i);
+            seed = XXH3_64bits_withSeed(m.key, m.key_len, seed);
+            seed = upstreams_value_sum(m.value, seed);
         }
 
         return seed;

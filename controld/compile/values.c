@@ -184,10 +184,10 @@ values_items(values_t *vs, const value_t *v, kong_value_t *out)
 
         memset(&items[2 * i], 0, sizeof(kong_value_t));
         items[2 * i].kind = KONG_VALUE_STRING;
-        items[2 * i].n = v->u.members[i].key_len;
-        items[2 * i].u.ref = writer_string(vs->writer, v->u.members[i].key,
-                                           v->u.members[i].key_len);
-        values_make(vs, &v->u.members[i].value, &items[2 * i + 1]);
+        items[2 * i].n = value_member(v, i).key_len;
+        items[2 * i].u.ref = writer_string(vs->writer, value_member(v, i).key,
+                                           value_member(v, i).key_len);
+        values_make(vs, value_nth(v, i), &items[2 * i + 1]);
     }
 
     out->kind = (v->kind == VALUE_OBJECT) ? KONG_VALUE_OBJECT

@@ -122,7 +122,7 @@ conf_build(arena_t *a, value_t *file, int use_env,
 {
     size_t              i;
     conf_t             *c;
-    const char         *name;
+    member_t            m;
     const char *const  *p;
 
     c = arena_zalloc(a, sizeof(conf_t));
@@ -157,10 +157,10 @@ conf_build(arena_t *a, value_t *file, int use_env,
               value_cstr(value_get(&c->raw, "vault_env_prefix")), errors);
 
     for (i = 0; i < c->raw.len; i++) {
-        name = c->raw.u.members[i].key;
+        m = value_member(&c->raw, i);
 
-        if (strcmp(name, "vault_env_prefix") != 0) {
-            conf_type(c, name, c->raw.u.members[i].value.u.string, errors);
+        if (strcmp(m.key, "vault_env_prefix") != 0) {
+            conf_type(c, m.key, m.value->u.string, errors);
         }
     }
 
@@ -190,8 +190,8 @@ conf_take_file(conf_t *c, const value_t *file)
     size_t  i;
 
     for (i = 0; i < file->len; i++) {
-        conf_take(c, file->u.members[i].key,
-                  file->u.members[i].value.u.string, CONF_FROM_FILE);
+        conf_take(c, value_member(file, i).key,
+                  value_nth(file, i)->u.string, CONF_FROM_FILE);
     }
 }
 
@@ -279,8 +279,8 @@ conf_take_aliases(conf_t *c)
                       conf_from(c, alias->name));
         }
 
-        value_remove(&c->raw, alias->name);
-        value_remove(&c->from, alias->name);
+        value_remove(c->arena, &c->raw, alias->name);
+        value_remove(c->arena, &c->from, alias->name);
     }
 }
 

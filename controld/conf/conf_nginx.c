@@ -45,12 +45,12 @@ conf_nginx_collect(conf_t *c)
     value_set_array(names);
 
     for (i = 0; i < c->values.len; i++) {
-        if (strncmp(c->values.u.members[i].key, "nginx_", 6) == 0
-            && c->values.u.members[i].value.kind == VALUE_STRING)
+        if (strncmp(value_member(&c->values, i).key, "nginx_", 6) == 0
+            && value_nth(&c->values, i)->kind == VALUE_STRING)
         {
             value_set_string(value_append(c->arena, names),
-                             c->values.u.members[i].key,
-                             c->values.u.members[i].key_len);
+                             value_member(&c->values, i).key,
+                             value_member(&c->values, i).key_len);
         }
     }
 

@@ -118,8 +118,8 @@ conf_names(arena_t *a, const value_t *o)
     value_set_array(names);
 
     for (i = 0; i < o->len; i++) {
-        value_set_string(value_append(a, names), o->u.members[i].key,
-                         o->u.members[i].key_len);
+        value_set_string(value_append(a, names), value_member(o, i).key,
+                         value_member(o, i).key_len);
     }
 
     if (names->len != 0) {

@@ -227,7 +227,7 @@ static int
 checker_headers(arena_t *a, probe_settings_t *s, const value_t *headers)
 {
     size_t          i, k;
-    member_t       *m;
+    member_t        m;
     const value_t  *value;
 
     /* without a value it removes libcurl's own, which Kong does not send */
@@ -239,18 +239,18 @@ checker_headers(arena_t *a, probe_settings_t *s, const value_t *headers)
     for (i = 0; headers != NULL && headers->kind == VALUE_OBJECT
                 && i < headers->len; i++)
     {
-        m = &headers->u.members[i];
+        m = value_member(headers, i);
 
-        for (k = 0; (value = value_at(&m->value, k)) != NULL; k++) {
+        for (k = 0; (value = value_at(m.value, k)) != NULL; k++) {
 
             if (value->kind == VALUE_STRING
-                && checker_header(a, s, m->key, value) == -1)
+                && checker_header(a, s, m.key, value) == -1)
             {
                 return -1;
             }
         }
 
-        if (strcasecmp(m->key, "host") == 0) {
+        if (strcasecmp(m.key, "host") == 0) {
             s->host = 1;
         }
     }

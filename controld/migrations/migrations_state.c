@@ -209,13 +209,13 @@ migrations_unknown(migrations_t *m, const value_t *rows,
     for (i = 0; rows != NULL && i < rows->len; i++) {
 
         for (sub = migrations_kong; sub->name != NULL; sub++) {
-            if (strcmp(sub->name, rows->u.members[i].key) == 0) {
+            if (strcmp(sub->name, value_member(rows, i).key) == 0) {
                 break;
             }
         }
 
         for (list = 1; list <= 2; list++) {
-            names = value_at(&rows->u.members[i].value, list);
+            names = value_at(value_nth(rows, i), list);
 
             for (k = 0; names->kind == VALUE_ARRAY && k < names->len; k++) {
                 name = value_cstr(value_at(names, k));
@@ -227,7 +227,7 @@ migrations_unknown(migrations_t *m, const value_t *rows,
 
                 if (!known) {
                     migrations_add(m->arena, &out->unknown,
-                                   rows->u.members[i].key, name);
+                                   value_member(rows, i).key, name);
                 }
             }
         }

@@ -117,6 +117,40 @@ arena_zalloc(arena_t *a, size_t size)
 }
 
 
+void *
+arena_realloc(arena_t *a, void *p, size_t size)
+{
+    size_t                  old;
+    struct arena_block_s   *b, *to, **link;
+
+    b = (p != NULL) ? (struct arena_block_s *) p - 1 : NULL;
+    link = &a->blocks;
+
+    while (b != NULL && *link != b) {
+        link = &(*link)->next;
+    }
+
+    old = (b != NULL) ? sizeof(struct arena_block_s) + b->size : 0;
+
+    to = (size > SIZE_MAX / 2)
+         ? NULL : realloc(b, sizeof(struct arena_block_s) + size);
+
+    if (to == NULL) {
+        arena_no_memory(a, size);
+    }
+
+    if (b == NULL) {
+        to->next = a->blocks;
+    }
+
+    *link = to;
+    to->size = size;
+    a->used += sizeof(struct arena_block_s) + size - old;
+
+    return to + 1;
+}
+
+
 char *
 arena_strndup(arena_t *a, const char *s, size_t len)
 {

@@ -34,6 +34,9 @@ void arena_free(arena_t *a);           /* one owner less; NULL is fine */
 arena_t *arena_ref(arena_t *a);        /* one owner more */
 void *arena_alloc(arena_t *a, size_t size);        /* 8-aligned, not zeroed */
 void *arena_zalloc(arena_t *a, size_t size);       /* 8-aligned, zeroed */
+/* for what grows and grows: `p` is NULL or from this; it may move, and leaves
+ * nothing behind */
+void *arena_realloc(arena_t *a, void *p, size_t size);
 char *arena_strndup(arena_t *a, const char *s, size_t len);   /* adds a NUL */
 char *arena_printf(arena_t *a, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

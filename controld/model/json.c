@@ -71,7 +71,7 @@ static void
 json_write(json_buf_t *b, const value_t *v)
 {
     uint32_t         i;
-    const member_t  *m;
+    member_t         m;
 
     if (value_is_null(v)) {
         json_add(b, "null", 4);
@@ -119,10 +119,10 @@ json_write(json_buf_t *b, const value_t *v)
                 json_char(b, ',');
             }
 
-            m = &v->u.members[i];
-            json_write_string(b, m->key, m->key_len);
+            m = value_member(v, i);
+            json_write_string(b, m.key, m.key_len);
             json_char(b, ':');
-            json_write(b, &m->value);
+            json_write(b, m.value);
         }
 
         json_char(b, '}');
@@ -270,18 +270,18 @@ json_lua_array(json_buf_t *b, const value_t *v)
 static void
 json_lua_object(json_buf_t *b, const value_t *v)
 {
-    bool             first;
-    uint32_t         i;
-    const member_t  *m, **sorted;
+    bool       first;
+    uint32_t   i;
+    member_t   m, *sorted;
 
-    sorted = arena_alloc(b->arena, v->len * sizeof(member_t *));
+    sorted = arena_alloc(b->arena, v->len * sizeof(member_t));
 
     for (i = 0; i < v->len; i++) {
-        sorted[i] = &v->u.members[i];
+        sorted[i] = value_member(v, i);
     }
 
     if (v->len > 1) {
-        qsort(sorted, v->len, sizeof(member_t *), json_compare_keys);
+        qsort(sorted, v->len, sizeof(member_t), json_compare_keys);
     }
 
     json_char(b, '{');
@@ -290,7 +290,7 @@ json_lua_object(json_buf_t *b, const value_t *v)
     for (i = 0; i < v->len; i++) {
         m = sorted[i];
 
-        if (value_is_null(&m->value)) {
+        if (value_is_null(m.value)) {
             continue;
         }
 
@@ -300,17 +300,17 @@ json_lua_object(json_buf_t *b, const value_t *v)
 
         first = false;
 
-        if (json_lua_identifier(m->key, m->key_len)) {
-            json_add(b, m->key, m->key_len);
+        if (json_lua_identifier(m.key, m.key_len)) {
+            json_add(b, m.key, m.key_len);
 
         } else {
             json_char(b, '[');
-            json_lua_string(b, m->key, m->key_len);
+            json_lua_string(b, m.key, m.key_len);
             json_char(b, ']');
         }
 
         json_char(b, '=');
-        json_lua(b, &m->value);
+        json_lua(b, m.value);
     }
 
     json_char(b, '}');
@@ -436,8 +436,8 @@ json_compare_keys(const void *one, const void *two)
     size_t           len;
     const member_t  *a, *b;
 
-    a = *(const member_t *const *) one;
-    b = *(const member_t *const *) two;
+    a = one;
+    b = two;
 
     len = a->key_len < b->key_len ? a->key_len : b->key_len;
 

@@ -13,10 +13,13 @@
 #include <string.h>
 
 #include "json.h"
+#include "keys.h"
 
 
 #define JSON_MAX_DEPTH   1000
 #define JSON_MAX_NUMBER  400
+#define JSON_HINTS       16
+#define JSON_HINT        32
 
 
 typedef struct {
@@ -29,12 +32,15 @@ typedef struct {
     unsigned     depth;
     spans_t      *spans;        /* NULL: nobody asks */
     spans_list_t *list;         /* an array that comes now is this one */
+    keys_t        keys;
+    uint8_t       members[JSON_HINTS];      /* of the last object that deep */
 } json_parser_t;
 
 
 static int json_value(json_parser_t *jp, value_t *v);
 static int json_object(json_parser_t *jp, value_t *v);
 static int json_array(json_parser_t *jp, value_t *v);
+static int json_key(json_parser_t *jp, const char **s, size_t *len);
 static int json_string(json_parser_t *jp, const char **s, size_t *len);
 static int json_unescape(json_parser_t *jp, const char *s, const char *last,
     const char **out, size_t *len);
@@ -147,12 +153,15 @@ static int
 json_object(json_parser_t *jp, value_t *v)
 {
     size_t       len;
+    uint8_t     *hint;
     value_t     *member;
     const char  *key;
 
     if (json_enter(jp) != 0) {
         return -1;
     }
+
+    hint = &jp->members[jp->depth % JSON_HINTS];
 
     value_set_object(v);
     jp->p++;
@@ -164,6 +173,12 @@ json_object(json_parser_t *jp, value_t *v)
         return 0;
     }
 
+    /* neighbours are alike; one more for the id that an entity may get */
+
+    if (*hint != 0) {
+        value_reserve(jp->arena, v, (size_t) *hint + 1);
+    }
+
     for ( ;; ) {
         json_space(jp);
 
@@ -171,7 +186,7 @@ json_object(json_parser_t *jp, value_t *v)
             return json_expected(jp, "object key string");
         }
 
-        if (json_string(jp, &key, &len) != 0) {
+        if (json_key(jp, &key, &len) != 0) {
             return -1;
         }
 
@@ -201,6 +216,7 @@ json_object(json_parser_t *jp, value_t *v)
         }
 
         if (jp->p < jp->end && *jp->p == '}') {
+            *hint = (uint8_t) (v->len < JSON_HINT ? v->len : JSON_HINT - 1);
             jp->p++;
             jp->depth--;
             return 0;
@@ -261,6 +277,31 @@ json_array(json_parser_t *jp, value_t *v)
 
         return json_expected(jp, "comma or array end");
     }
+}
+
+
+static int
+json_key(json_parser_t *jp, const char **s, size_t *len)
+{
+    const char  *p, *first;
+
+    first = jp->p + 1;
+
+    for (p = first; p < jp->end && *p != '"'; p++) {
+        if (*p == '\\' || *p == '\n' || *p == '\0') {
+            return json_string(jp, s, len);
+        }
+    }
+
+    if (p == jp->end) {
+        return json_string(jp, s, len);
+    }
+
+    *len = (size_t) (p - first);
+    *s = keys_share(&jp->keys, jp->arena, first, *len);
+    jp->p = p + 1;
+
+    return 0;
 }
 
 

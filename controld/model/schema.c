@@ -1,8 +1,8 @@
 /*
  * schema: the walker's way through an entity: shorthands, defaults and auto
- * fields, then the checks (schema_checks.c).  After filling, the members of
- * every record stand in the order of its table, keys pointing at the table's
- * names: the checks then find each field without a look-up.
+ * fields, then the checks (schema_checks.c).  After filling, every record has
+ * the shape of its table, or at least the members in that order, keys pointing
+ * at the table's names: the checks then find each field without a look-up.
  */
 
 #include <math.h>
@@ -15,7 +15,6 @@
 #include "uuid.h"
 
 
-#define SCHEMA_FIELDS_MAX  128
 #define SCHEMA_SMALL_SET   16
 
 
@@ -245,7 +244,7 @@ schema_expand_field(schema_ctx_t *ctx, const field_t *f, value_t *v,
 
     } else if (v->kind == VALUE_OBJECT && f->type == FIELD_MAP) {
         for (i = 0; i < v->len; i++) {
-            schema_expand_field(ctx, f->elements, &v->u.members[i].value,
+            schema_expand_field(ctx, f->elements, value_nth(v, i),
                                 errors);
         }
     }
@@ -293,7 +292,7 @@ schema_expand_one(schema_ctx_t *ctx, const shorthand_t *sh, value_t *record,
         }
     }
 
-    value_remove(record, sh->name);
+    value_remove(ctx->arena, record, sh->name);
 
     if (sh->expand != NULL) {
         sh->expand(ctx, record, given);
@@ -358,12 +357,12 @@ schema_fill_record(schema_ctx_t *ctx, const schema_info_t *info,
     value_t *record)
 {
     bool                  canonical, given;
-    value_t               out, *v, *found[SCHEMA_FIELDS_MAX];
+    value_t               out, *v, *found[VALUE_FIELDS];
     uint32_t              i, extras;
-    member_t             *m;
+    member_t              m;
     const schema_slot_t  *slot;
 
-    if (info->n > SCHEMA_FIELDS_MAX) {
+    if (info->n > VALUE_FIELDS) {
         return;
     }
 
@@ -372,7 +371,7 @@ schema_fill_record(schema_ctx_t *ctx, const schema_info_t *info,
     if (canonical) {
         for (i = 0; i < info->n; i++) {
             schema_fill_slot(ctx, &info->slots[i],
-                             &record->u.members[i].value, true);
+                             value_nth(record, i), true);
         }
 
         return;
@@ -382,21 +381,39 @@ schema_fill_record(schema_ctx_t *ctx, const schema_info_t *info,
     extras = 0;
 
     for (i = 0; i < record->len; i++) {
-        m = &record->u.members[i];
-        slot = schema_info_slot(info, m->key, m->key_len, m->hash);
+        m = value_member(record, i);
+        slot = schema_info_slot(info, m.key, m.key_len, m.hash);
 
         if (slot == NULL) {
             extras++;
 
         } else {
-            found[slot - info->slots] = &m->value;
+            found[slot - info->slots] = m.value;
         }
     }
 
     memset(&out, 0, sizeof(value_t));
-    value_set_object(&out);
     out.line = record->line;
-    out.flags = record->flags;
+
+    if (extras == 0 && !ctx->update) {
+        v = value_set_record(ctx->arena, &out, info->shape);
+
+        for (i = 0; i < info->n; i++) {
+            given = found[i] != NULL;
+
+            if (given) {
+                v[i] = *found[i];
+            }
+
+            schema_fill_slot(ctx, &info->slots[i], &v[i], given);
+        }
+
+        *record = out;
+        return;
+    }
+
+    value_set_object(&out);
+    out.flags = record->flags & VALUE_LUA_TABLE;
     value_reserve(ctx->arena, &out, info->n + extras);
 
     for (i = 0; i < info->n; i++) {
@@ -419,11 +436,11 @@ schema_fill_record(schema_ctx_t *ctx, const schema_info_t *info,
     }
 
     for (i = 0; extras != 0 && i < record->len; i++) {
-        m = &record->u.members[i];
+        m = value_member(record, i);
 
-        if (schema_info_slot(info, m->key, m->key_len, m->hash) == NULL) {
-            *value_add(ctx->arena, &out, m->key, m->key_len, m->hash)
-                = m->value;
+        if (schema_info_slot(info, m.key, m.key_len, m.hash) == NULL) {
+            *value_add(ctx->arena, &out, m.key, m.key_len, m.hash)
+                = *m.value;
         }
     }
 
@@ -431,7 +448,8 @@ schema_fill_record(schema_ctx_t *ctx, const schema_info_t *info,
 }
 
 
-/* filled before: every field is there, in the order of the table */
+/* filled before: every field is there, in the order of the table, as a record
+ * if it can be one */
 
 static bool
 schema_is_canonical(const schema_info_t *info, const value_t *record)
@@ -442,8 +460,16 @@ schema_is_canonical(const schema_info_t *info, const value_t *record)
         return false;
     }
 
+    if (record->flags & VALUE_RECORD) {
+        return record->u.record->shape == info->shape;
+    }
+
+    if (record->len == info->n) {
+        return false;
+    }
+
     for (i = 0; i < info->n; i++) {
-        if (record->u.members[i].key != info->slots[i].field->name) {
+        if (value_slots(record)[i].key != info->slots[i].field->name) {
             return false;
         }
     }
@@ -483,21 +509,13 @@ schema_fill_default(schema_ctx_t *ctx, const schema_slot_t *slot, value_t *v)
 
     f = slot->field;
 
-    if (slot->def.kind == VALUE_OBJECT || (slot->deep && f->def != NULL)) {
-        *v = *value_clone(ctx->arena, &slot->def);
+    if (slot->def->kind == VALUE_OBJECT || (slot->deep && f->def != NULL)) {
+        *v = *value_clone(ctx->arena, slot->def);
         return;
     }
 
     if (f->def != NULL) {
-
-        /* arrays share their items: cap makes an append copy them */
-
-        *v = slot->def;
-
-        if (v->kind == VALUE_ARRAY) {
-            v->cap = v->len;
-        }
-
+        *v = *slot->def;
         return;
     }
 
@@ -562,7 +580,7 @@ schema_fill_value(schema_ctx_t *ctx, const field_t *f, unsigned deep,
 
         for (i = 0; deep && v->kind == VALUE_OBJECT && i < v->len; i++) {
             schema_fill_value(ctx, f->elements, deep,
-                              &v->u.members[i].value);
+                              value_nth(v, i));
         }
 
         break;

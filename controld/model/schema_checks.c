@@ -26,7 +26,7 @@ static int schema_check_element(schema_ctx_t *ctx, const field_t *f,
     const value_t *v, value_t *err);
 static int schema_check_foreign(schema_ctx_t *ctx, const field_t *f,
     const value_t *v, value_t *err);
-static void schema_keep_id(value_t *v);
+static void schema_keep_id(schema_ctx_t *ctx, value_t *v);
 static int schema_check_enum(schema_ctx_t *ctx, const field_t *f,
     const value_t *v, value_t *err);
 static bool schema_is_equal(const char *json, const value_t *v);
@@ -53,7 +53,7 @@ schema_check(schema_ctx_t *ctx, const schema_t *s, value_t *entity,
 {
     value_t    found;
     uint32_t   i;
-    member_t  *m;
+    member_t   m;
 
     if (value_is_null(errors)) {
         value_set_object(errors);
@@ -65,8 +65,8 @@ schema_check(schema_ctx_t *ctx, const schema_t *s, value_t *entity,
     schema_check_entity(ctx, s, entity, &found);
 
     for (i = 0; i < found.len; i++) {
-        m = &found.u.members[i];
-        *value_putn(ctx->arena, errors, m->key, m->key_len) = m->value;
+        m = value_member(&found, i);
+        *value_putn(ctx->arena, errors, m.key, m.key_len) = *m.value;
     }
 
     return found.len == 0 ? 0 : -1;
@@ -114,7 +114,7 @@ schema_check_record(schema_ctx_t *ctx, const schema_info_t *info,
     int                   rc, failed;
     value_t              *v, err;
     uint32_t              i, known;
-    member_t             *m;
+    member_t              m;
     const field_t        *f;
     const schema_slot_t  *slot;
 
@@ -125,8 +125,8 @@ schema_check_record(schema_ctx_t *ctx, const schema_info_t *info,
         slot = &info->slots[i];
         f = slot->field;
 
-        if (i < record->len && record->u.members[i].key == f->name) {
-            v = &record->u.members[i].value;
+        if (i < record->len && value_slots(record)[i].key == f->name) {
+            v = value_nth(record, i);
 
         } else {
             v = value_get_hashed(record, f->name, slot->len, slot->hash);
@@ -146,7 +146,7 @@ schema_check_record(schema_ctx_t *ctx, const schema_info_t *info,
             if (rc == 0 && f->type == FIELD_FOREIGN
                 && v->kind == VALUE_OBJECT && v->len > 1)
             {
-                schema_keep_id(v);
+                schema_keep_id(ctx, v);
             }
 
         } else if ((f->flags & F_REQUIRED) && !ctx->update && !ctx->partial)
@@ -164,11 +164,11 @@ schema_check_record(schema_ctx_t *ctx, const schema_info_t *info,
     }
 
     for (i = 0; known != record->len && i < record->len; i++) {
-        m = &record->u.members[i];
+        m = value_member(record, i);
 
-        if (schema_info_slot(info, m->key, m->key_len, m->hash) == NULL) {
-            (void) schema_fail_text(schema_error_slot(ctx, errors, m->key,
-                                                      m->key_len),
+        if (schema_info_slot(info, m.key, m.key_len, m.hash) == NULL) {
+            (void) schema_fail_text(schema_error_slot(ctx, errors, m.key,
+                                                      m.key_len),
                                     "unknown field");
             failed = -1;
         }
@@ -368,7 +368,7 @@ schema_check_map(schema_ctx_t *ctx, const field_t *f, const value_t *v,
 {
     value_t    key;
     uint32_t   i;
-    member_t  *m;
+    member_t   m;
 
     if (v->kind == VALUE_ARRAY) {
         return v->len == 0 ? 0 : schema_fail_text(err, "expected a string");
@@ -379,11 +379,11 @@ schema_check_map(schema_ctx_t *ctx, const field_t *f, const value_t *v,
     }
 
     for (i = 0; i < v->len; i++) {
-        m = &v->u.members[i];
+        m = value_member(v, i);
 
         if (f->keys != NULL) {
             memset(&key, 0, sizeof(value_t));
-            value_set_string(&key, m->key, m->key_len);
+            value_set_string(&key, m.key, m.key_len);
 
             if (schema_check_element(ctx, f->keys, &key, err) != 0) {
                 return -1;
@@ -391,7 +391,7 @@ schema_check_map(schema_ctx_t *ctx, const field_t *f, const value_t *v,
         }
 
         if (f->elements != NULL
-            && schema_check_element(ctx, f->elements, &m->value, err) != 0)
+            && schema_check_element(ctx, f->elements, m.value, err) != 0)
         {
             return -1;
         }
@@ -510,21 +510,12 @@ schema_check_foreign(schema_ctx_t *ctx, const field_t *f, const value_t *v,
 
 
 static void
-schema_keep_id(value_t *v)
+schema_keep_id(schema_ctx_t *ctx, value_t *v)
 {
-    member_t  id;
+    const value_t  *id;
 
-    id = v->u.members[0];
-
-    if (id.key_len != 2 || memcmp(id.key, "id", 2) != 0) {
-        id.key = "id";
-        id.key_len = 2;
-        id.hash = value_hash("id", 2);
-        id.value = *value_get(v, "id");
-    }
-
-    v->u.members[0] = id;
-    v->len = 1;
+    id = value_get(v, "id");
+    value_set_reference(ctx->arena, v, id->u.string, id->len);
 }
 
 

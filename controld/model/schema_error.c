@@ -20,7 +20,7 @@ typedef struct {
 } schema_text_t;
 
 
-static const member_t **schema_sorted(arena_t *a, const value_t *object);
+static member_t *schema_sorted(arena_t *a, const value_t *object);
 static int schema_compare(const void *one, const void *two);
 static void schema_text_problem(schema_text_t *t, const char *prefix,
     const member_t *m);
@@ -130,7 +130,7 @@ schema_error_message(arena_t *a, const value_t *errors)
     uint32_t          i, j;
     schema_text_t     t;
     const value_t    *list;
-    const member_t  **sorted;
+    member_t         *sorted;
 
     memset(&t, 0, sizeof(schema_text_t));
     t.arena = a;
@@ -151,8 +151,8 @@ schema_error_message(arena_t *a, const value_t *errors)
         sorted = schema_sorted(a, errors);
 
         for (i = 0; i < errors->len; i++) {
-            if (strcmp(sorted[i]->key, "@entity") != 0) {
-                schema_text_problem(&t, "", sorted[i]);
+            if (strcmp(sorted[i].key, "@entity") != 0) {
+                schema_text_problem(&t, "", &sorted[i]);
             }
         }
     }
@@ -172,7 +172,7 @@ schema_text_problem(schema_text_t *t, const char *prefix, const member_t *m)
 {
     const value_t  *v;
 
-    v = &m->value;
+    v = m->value;
 
     if (v->kind == VALUE_STRING) {
         schema_text_add(t, "; ", t->count++ == 0 ? 0 : 2);
@@ -202,7 +202,7 @@ schema_text_nested(schema_text_t *t, const char *field, const value_t *v)
     char             *prefix;
     member_t          m;
     uint32_t          i;
-    const member_t  **sorted;
+    member_t         *sorted;
 
     prefix = arena_printf(t->arena, "%s.", field);
 
@@ -210,7 +210,7 @@ schema_text_nested(schema_text_t *t, const char *field, const value_t *v)
         sorted = schema_sorted(t->arena, v);
 
         for (i = 0; i < v->len; i++) {
-            schema_text_problem(t, prefix, sorted[i]);
+            schema_text_problem(t, prefix, &sorted[i]);
         }
     }
 
@@ -222,7 +222,7 @@ schema_text_nested(schema_text_t *t, const char *field, const value_t *v)
         memset(&m, 0, sizeof(member_t));
         m.key = arena_printf(t->arena, "%u", i + 1);
         m.key_len = (uint32_t) strlen(m.key);
-        m.value = v->u.items[i];
+        m.value = &v->u.items[i];
         schema_text_problem(t, prefix, &m);
     }
 }
@@ -237,7 +237,7 @@ schema_pretty(schema_text_t *t, const value_t *v, unsigned indent)
     char             *number;
     uint32_t          i;
     const value_t    *item;
-    const member_t  **sorted;
+    member_t         *sorted;
 
     if (v->kind != VALUE_OBJECT && v->kind != VALUE_ARRAY) {
         number = json_print_lua(t->arena, v, NULL);
@@ -251,7 +251,7 @@ schema_pretty(schema_text_t *t, const value_t *v, unsigned indent)
     hole = false;
 
     for (i = 0; i < v->len; i++) {
-        item = sorted != NULL ? &sorted[i]->value : &v->u.items[i];
+        item = sorted != NULL ? sorted[i].value : &v->u.items[i];
 
         if (value_is_null(item)) {
             hole = true;
@@ -266,7 +266,7 @@ schema_pretty(schema_text_t *t, const value_t *v, unsigned indent)
         schema_pretty_indent(t, indent + 1);
 
         if (sorted != NULL) {
-            schema_pretty_key(t, sorted[i]->key, sorted[i]->key_len);
+            schema_pretty_key(t, sorted[i].key, sorted[i].key_len);
 
         } else if (hole) {
             number = arena_printf(t->arena, "[%u] = ", i + 1);
@@ -337,19 +337,19 @@ schema_text_add(schema_text_t *t, const char *s, size_t len)
 }
 
 
-static const member_t **
+static member_t *
 schema_sorted(arena_t *a, const value_t *object)
 {
     uint32_t          i;
-    const member_t  **sorted;
+    member_t         *sorted;
 
-    sorted = arena_alloc(a, (object->len + 1) * sizeof(member_t *));
+    sorted = arena_alloc(a, (object->len + 1) * sizeof(member_t));
 
     for (i = 0; i < object->len; i++) {
-        sorted[i] = &object->u.members[i];
+        sorted[i] = value_member(object, i);
     }
 
-    qsort(sorted, object->len, sizeof(member_t *), schema_compare);
+    qsort(sorted, object->len, sizeof(member_t), schema_compare);
 
     return sorted;
 }
@@ -360,8 +360,8 @@ schema_compare(const void *one, const void *two)
 {
     const member_t  *a, *b;
 
-    a = *(const member_t *const *) one;
-    b = *(const member_t *const *) two;
+    a = one;
+    b = two;
 
     return strcmp(a->key, b->key);
 }

@@ -21,7 +21,7 @@
 static schema_info_t *schema_info_make(const field_t *fields,
     const field_t *over, unsigned entity);
 static void schema_info_slot_init(schema_slot_t *slot, const field_t *f,
-    unsigned entity);
+    unsigned entity, value_slot_t *shape);
 static void schema_info_index(schema_info_t *info);
 static const field_t *schema_info_override(const field_t *over,
     const char *name);
@@ -101,6 +101,7 @@ static schema_info_t *
 schema_info_make(const field_t *fields, const field_t *over, unsigned entity)
 {
     uint32_t        i;
+    value_slot_t   *shape;
     const field_t  *f;
     schema_info_t  *info;
 
@@ -117,14 +118,19 @@ schema_info_make(const field_t *fields, const field_t *over, unsigned entity)
     }
 
     info->slots = schema_info_alloc((info->n + 1) * sizeof(schema_slot_t));
+    shape = schema_info_alloc((info->n + 1) * sizeof(value_slot_t));
+    info->shape = schema_info_alloc(sizeof(value_shape_t) + info->n);
+    info->shape->slots = shape;
+    info->shape->n = info->n;
 
     for (i = 0; i < info->n; i++) {
+        info->shape->at[i] = (uint8_t) i;
         f = schema_info_override(over, fields[i].name);
         if (f == NULL) {
             f = &fields[i];
         }
 
-        schema_info_slot_init(&info->slots[i], f, entity);
+        schema_info_slot_init(&info->slots[i], f, entity, &shape[i]);
         info->deep |= info->slots[i].deep;
         info->shorthand |= info->slots[i].shorthand;
     }
@@ -136,7 +142,8 @@ schema_info_make(const field_t *fields, const field_t *over, unsigned entity)
 
 
 static void
-schema_info_slot_init(schema_slot_t *slot, const field_t *f, unsigned entity)
+schema_info_slot_init(schema_slot_t *slot, const field_t *f,
+    unsigned entity, value_slot_t *shape)
 {
     unsigned     shorthand;
     const char  *err;
@@ -151,11 +158,16 @@ schema_info_slot_init(schema_slot_t *slot, const field_t *f, unsigned entity)
     slot->unchecked = entity && (strcmp(f->name, "ttl") == 0
                                  || strcmp(f->name, "updated_at") == 0);
 
+    shape->key = f->name;
+    shape->key_len = slot->len;
+    shape->hash = slot->hash;
+    slot->def = &shape->value;
+
     if (f->def == NULL) {
         return;
     }
 
-    if (json_parse(schema_info_arena, f->def, strlen(f->def), &slot->def,
+    if (json_parse(schema_info_arena, f->def, strlen(f->def), &shape->value,
                    &err)
         != 0)
     {
@@ -164,7 +176,11 @@ schema_info_slot_init(schema_slot_t *slot, const field_t *f, unsigned entity)
         abort();
     }
 
-    slot->def.line = 0;
+    /* everybody has the same items: to append copies them */
+
+    shape->value.line = 0;
+    shape->value.flags |= (shape->value.kind == VALUE_ARRAY) ? VALUE_SHARED
+                                                             : 0;
 }
 
 

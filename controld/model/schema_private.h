@@ -16,7 +16,7 @@ typedef struct {
     uint8_t         deep;           /* holds a record somewhere */
     uint8_t         shorthand;      /* holds a record with shorthands */
     uint8_t         unchecked;      /* ttl and updated_at of an entity */
-    value_t         def;            /* the default, parsed */
+    const value_t  *def;            /* the default, parsed: the shape's */
 } schema_slot_t;
 
 /*
@@ -33,6 +33,7 @@ struct schema_info_s {
     uint16_t        *index;         /* open addressing, slot number + 1 */
     uint32_t         mask;
     uint32_t         n;
+    value_shape_t   *shape;         /* of a complete record */
     uint8_t          deep;          /* any slot is */
     uint8_t          shorthand;
 };

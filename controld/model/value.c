@@ -19,21 +19,32 @@
 
 #define VALUE_SMALL  32
 #define VALUE_HINTS  256
+#define VALUE_NONE   UINT32_MAX
+
+/* what is before an array's items: how many there is room for */
+#define VALUE_HEAD   sizeof(uint64_t)
 
 
-static uint32_t *value_index(const value_t *object);
+static uint32_t *value_index(const value_list_t *list);
 static size_t value_index_size(uint32_t cap);
-static void value_index_add(value_t *object, uint32_t i);
-static void value_index_build(value_t *object);
-static member_t *value_find(const value_t *object, const char *key,
+static void value_index_add(value_list_t *list, uint32_t i);
+static void value_index_build(value_list_t *list, uint32_t len);
+static uint32_t value_find(const value_t *object, const char *key,
     size_t len, uint32_t hash);
+static uint32_t value_find_small(const value_slot_t *slots, uint32_t n,
+    const char *key, size_t len, uint32_t hash);
 static void value_grow_members(arena_t *a, value_t *object, uint32_t cap);
 static void value_grow_items(arena_t *a, value_t *array, size_t need);
+static size_t value_items_cap(const value_t *array);
+static void value_make_list(arena_t *a, value_t *record);
 static void value_clone_into(arena_t *a, value_t *to, const value_t *from);
 static void value_seed_init(void) __attribute__((constructor));
 
 
 static uint64_t  value_seed;
+
+static value_slot_t         value_id = { "id", 2, 0, { .line = 0 } };
+static const value_shape_t  value_reference = { &value_id, 1, { 0 } };
 
 
 void
@@ -124,7 +135,7 @@ value_append(arena_t *a, value_t *array)
 {
     value_t  *v;
 
-    if (array->len == array->cap) {
+    if (array->len == value_items_cap(array)) {
         value_grow_items(a, array, (size_t) array->len + 1);
     }
 
@@ -149,7 +160,7 @@ value_at(const value_t *array, size_t i)
 value_t *
 value_ensure(arena_t *a, value_t *array, size_t i)
 {
-    if (i >= array->cap) {
+    if (i >= value_items_cap(array)) {
         value_grow_items(a, array, i + 1);
     }
 
@@ -172,9 +183,10 @@ value_ensure(arena_t *a, value_t *array, size_t i)
 value_t *
 value_get(const value_t *object, const char *key)
 {
-    uint8_t    *hint;
-    value_t    *v;
-    member_t   *m;
+    size_t               len;
+    uint8_t             *hint;
+    uint32_t             i;
+    const value_slot_t  *slot;
 
     static _Thread_local uint8_t  hints[VALUE_HINTS];
 
@@ -186,36 +198,52 @@ value_get(const value_t *object, const char *key)
                   % VALUE_HINTS];
 
     if (*hint < object->len) {
-        m = &object->u.members[*hint];
+        slot = &value_slots(object)[*hint];
 
-        if (m->key == key && key[m->key_len] == '\0') {
-            return &m->value;
+        if (slot->key == key && key[slot->key_len] == '\0') {
+            return value_nth(object, *hint);
         }
     }
 
-    v = value_getn(object, key, strlen(key));
+    len = strlen(key);
+    i = value_find(object, key, len, value_hash(key, len));
 
-    if (v != NULL && object->len <= UINT8_MAX) {
-        m = (member_t *) (void *) ((char *) v - offsetof(member_t, value));
-        *hint = (uint8_t) (m - object->u.members);
+    if (i == VALUE_NONE) {
+        return NULL;
     }
 
-    return v;
+    if (i <= UINT8_MAX) {
+        *hint = (uint8_t) i;
+    }
+
+    return value_nth(object, i);
 }
 
 
 value_t *
 value_getn(const value_t *object, const char *key, size_t len)
 {
-    member_t  *m;
+    if (object == NULL || object->kind != VALUE_OBJECT || object->len == 0) {
+        return NULL;
+    }
+
+    return value_get_hashed(object, key, len, value_hash(key, len));
+}
+
+
+value_t *
+value_get_hashed(const value_t *object, const char *key, size_t len,
+    uint32_t hash)
+{
+    uint32_t  i;
 
     if (object == NULL || object->kind != VALUE_OBJECT || object->len == 0) {
         return NULL;
     }
 
-    m = value_find(object, key, len, value_hash(key, len));
+    i = value_find(object, key, len, hash);
 
-    return m == NULL ? NULL : &m->value;
+    return (i == VALUE_NONE) ? NULL : value_nth(object, i);
 }
 
 
@@ -229,17 +257,22 @@ value_put(arena_t *a, value_t *object, const char *key)
 value_t *
 value_putn(arena_t *a, value_t *object, const char *key, size_t len)
 {
-    uint32_t   hash;
-    member_t  *m;
+    uint32_t  i, hash;
 
     hash = value_hash(key, len);
+    i = value_find(object, key, len, hash);
 
-    m = value_find(object, key, len, hash);
-    if (m != NULL) {
-        return &m->value;
+    if (i == VALUE_NONE) {
+        return value_add(a, object, key, len, hash);
     }
 
-    return value_add(a, object, key, len, hash);
+    /* what is packed is not only this object's */
+
+    if ((object->flags & VALUE_RECORD) && (object->flags & VALUE_SHARED)) {
+        value_make_list(a, object);
+    }
+
+    return value_nth(object, i);
 }
 
 
@@ -247,75 +280,102 @@ value_t *
 value_add(arena_t *a, value_t *object, const char *key, size_t len,
     uint32_t hash)
 {
-    member_t  *m;
+    uint32_t       cap;
+    value_list_t  *list;
+    value_slot_t  *slot;
 
-    if (object->len == object->cap) {
-        value_grow_members(a, object,
-                           object->cap == 0 ? 4 : object->cap * 2);
+    if (object->flags & VALUE_RECORD) {
+        value_make_list(a, object);
     }
 
-    m = &object->u.members[object->len++];
-    memset(m, 0, sizeof(member_t));
-    m->key = key;
-    m->key_len = (uint32_t) len;
-    m->hash = hash;
+    cap = (object->u.list != NULL) ? object->u.list->cap : 0;
 
-    if (object->cap > VALUE_SMALL) {
-        value_index_add(object, object->len - 1);
+    if (object->len == cap) {
+        value_grow_members(a, object, cap == 0 ? 4 : cap * 2);
     }
 
-    return &m->value;
-}
+    list = object->u.list;
+    slot = &list->slots[object->len++];
+    memset(slot, 0, sizeof(value_slot_t));
+    slot->key = key;
+    slot->key_len = (uint32_t) len;
+    slot->hash = hash;
 
-
-value_t *
-value_get_hashed(const value_t *object, const char *key, size_t len,
-    uint32_t hash)
-{
-    member_t  *m;
-
-    if (object == NULL || object->kind != VALUE_OBJECT || object->len == 0) {
-        return NULL;
+    if (list->cap > VALUE_SMALL) {
+        value_index_add(list, object->len - 1);
     }
 
-    m = value_find(object, key, len, hash);
-
-    return m == NULL ? NULL : &m->value;
+    return &slot->value;
 }
 
 
 void
 value_reserve(arena_t *a, value_t *object, size_t n)
 {
-    if (n > object->cap) {
+    if (object->flags & VALUE_RECORD) {
+        value_make_list(a, object);
+    }
+
+    if (object->u.list == NULL ? n != 0 : n > object->u.list->cap) {
         value_grow_members(a, object, (uint32_t) n);
     }
 }
 
 
-void
-value_remove(value_t *object, const char *key)
+value_t *
+value_set_record(arena_t *a, value_t *v, const value_shape_t *shape)
 {
-    size_t     len, rest;
-    member_t  *m;
+    value_record_t  *r;
+
+    r = arena_zalloc(a, sizeof(value_record_t) + shape->n * sizeof(value_t));
+    r->shape = shape;
+
+    value_set_object(v);
+    v->flags = VALUE_RECORD;
+    v->len = shape->n;
+    v->u.record = r;
+
+    return r->values;
+}
+
+
+void
+value_set_reference(arena_t *a, value_t *v, const char *id, size_t len)
+{
+    value_set_string(value_set_record(a, v, &value_reference), id, len);
+}
+
+
+void
+value_remove(arena_t *a, value_t *object, const char *key)
+{
+    size_t         len, rest;
+    uint32_t       i;
+    value_list_t  *list;
 
     if (object == NULL || object->kind != VALUE_OBJECT || object->len == 0) {
         return;
     }
 
     len = strlen(key);
+    i = value_find(object, key, len, value_hash(key, len));
 
-    m = value_find(object, key, len, value_hash(key, len));
-    if (m == NULL) {
+    if (i == VALUE_NONE) {
         return;
     }
 
-    rest = object->len - (size_t) (m - object->u.members) - 1;
-    memmove(m, m + 1, rest * sizeof(member_t));
+    if (object->flags & VALUE_RECORD) {
+        value_make_list(a, object);
+    }
+
+    list = object->u.list;
+    rest = object->len - i - 1;
+    memmove(&list->slots[i], &list->slots[i + 1],
+            rest * sizeof(value_slot_t));
     object->len--;
 
-    if (object->cap > VALUE_SMALL) {
-        value_index_build(object);
+    if (list->cap > VALUE_SMALL) {
+        value_index_build(list, object->len);
     }
 }
 
@@ -358,8 +418,9 @@ value_clone(arena_t *a, const value_t *v)
 bool
 value_equal(const value_t *a, const value_t *b)
 {
-    uint32_t   i;
-    member_t  *m, *other;
+    uint32_t  i;
+    value_t  *other;
+    member_t  m;
 
     if (value_is_null(a) || value_is_null(b)) {
         return value_is_null(a) && value_is_null(b);
@@ -392,9 +453,10 @@ value_equal(const value_t *a, const value_t *b)
 
     default:
         for (i = 0; a->len == b->len && i < a->len; i++) {
-            m = &a->u.members[i];
-            other = value_find(b, m->key, m->key_len, m->hash);
-            if (other == NULL || !value_equal(&m->value, &other->value)) {
+            m = value_member(a, i);
+            other = value_get_hashed(b, m.key, m.key_len, m.hash);
+
+            if (other == NULL || !value_equal(m.value, other)) {
                 return false;
             }
         }
@@ -446,6 +508,8 @@ value_seed_init(void)
     if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) == sizeof(seed)) {
         value_seed = seed;
     }
+
+    value_id.hash = value_hash(value_id.key, value_id.key_len);
 }
 
 
@@ -456,12 +520,19 @@ value_hash(const char *key, size_t len)
 }
 
 
+unsigned
+value_line(size_t line)
+{
+    return (line < VALUE_LINES) ? (unsigned) line : VALUE_LINES;
+}
+
+
 /* slots behind the members, each a member's number plus one; 0 is free */
 
 static uint32_t *
-value_index(const value_t *object)
+value_index(const value_list_t *list)
 {
-    return (uint32_t *) (object->u.members + object->cap);
+    return (uint32_t *) (list->slots + list->cap);
 }
 
 
@@ -477,13 +548,13 @@ value_index_size(uint32_t cap)
 
 
 static void
-value_index_add(value_t *object, uint32_t i)
+value_index_add(value_list_t *list, uint32_t i)
 {
     uint32_t  slot, mask, *index;
 
-    index = value_index(object);
-    mask = (uint32_t) value_index_size(object->cap) - 1;
-    slot = object->u.members[i].hash & mask;
+    index = value_index(list);
+    mask = (uint32_t) value_index_size(list->cap) - 1;
+    slot = list->slots[i].hash & mask;
 
     while (index[slot] != 0) {
         slot = (slot + 1) & mask;
@@ -494,77 +565,99 @@ value_index_add(value_t *object, uint32_t i)
 
 
 static void
-value_index_build(value_t *object)
+value_index_build(value_list_t *list, uint32_t len)
 {
     uint32_t  i;
 
-    memset(value_index(object), 0,
-           value_index_size(object->cap) * sizeof(uint32_t));
+    memset(value_index(list), 0,
+           value_index_size(list->cap) * sizeof(uint32_t));
 
-    for (i = 0; i < object->len; i++) {
-        value_index_add(object, i);
+    for (i = 0; i < len; i++) {
+        value_index_add(list, i);
     }
 }
 
 
-static member_t *
+/* the number of the member, or VALUE_NONE */
+
+static uint32_t
 value_find(const value_t *object, const char *key, size_t len, uint32_t hash)
 {
-    uint32_t   i, slot, mask, *index;
-    member_t  *m;
+    uint32_t             slot, mask, *index;
+    value_list_t        *list;
+    const value_slot_t  *s;
 
-    if (object->cap <= VALUE_SMALL) {
-        for (i = 0; i < object->len; i++) {
-            m = &object->u.members[i];
-            if (m->hash == hash && m->key_len == len
-                && memcmp(m->key, key, len) == 0)
-            {
-                return m;
-            }
-        }
-
-        return NULL;
+    if (object->flags & VALUE_RECORD) {
+        return value_find_small(object->u.record->shape->slots, object->len,
+                                key, len, hash);
     }
 
-    index = value_index(object);
-    mask = (uint32_t) value_index_size(object->cap) - 1;
+    list = object->u.list;
+
+    if (list == NULL || list->cap <= VALUE_SMALL) {
+        return value_find_small(list == NULL ? NULL : list->slots,
+                                object->len, key, len, hash);
+    }
+
+    index = value_index(list);
+    mask = (uint32_t) value_index_size(list->cap) - 1;
 
     for (slot = hash & mask; index[slot] != 0; slot = (slot + 1) & mask) {
-        m = &object->u.members[index[slot] - 1];
-        if (m->hash == hash && m->key_len == len
-            && memcmp(m->key, key, len) == 0)
+        s = &list->slots[index[slot] - 1];
+
+        if (s->hash == hash && s->key_len == len
+            && memcmp(s->key, key, len) == 0)
         {
-            return m;
+            return index[slot] - 1;
         }
     }
 
-    return NULL;
+    return VALUE_NONE;
+}
+
+
+static uint32_t
+value_find_small(const value_slot_t *slots, uint32_t n, const char *key,
+    size_t len, uint32_t hash)
+{
+    uint32_t  i;
+
+    for (i = 0; i < n; i++) {
+        if (slots[i].hash == hash && slots[i].key_len == len
+            && memcmp(slots[i].key, key, len) == 0)
+        {
+            return i;
+        }
+    }
+
+    return VALUE_NONE;
 }
 
 
 static void
 value_grow_members(arena_t *a, value_t *object, uint32_t cap)
 {
-    size_t     size;
-    member_t  *members;
+    size_t         size;
+    value_list_t  *list;
 
-    size = (size_t) cap * sizeof(member_t);
+    size = sizeof(value_list_t) + (size_t) cap * sizeof(value_slot_t);
 
     if (cap > VALUE_SMALL) {
         size += value_index_size(cap) * sizeof(uint32_t);
     }
 
-    members = arena_alloc(a, size);
+    list = arena_alloc(a, size);
+    list->cap = cap;
 
     if (object->len != 0) {
-        memcpy(members, object->u.members, object->len * sizeof(member_t));
+        memcpy(list->slots, object->u.list->slots,
+               object->len * sizeof(value_slot_t));
     }
 
-    object->u.members = members;
-    object->cap = cap;
+    object->u.list = list;
 
     if (cap > VALUE_SMALL) {
-        value_index_build(object);
+        value_index_build(list, object->len);
     }
 }
 
@@ -572,33 +665,73 @@ value_grow_members(arena_t *a, value_t *object, uint32_t cap)
 static void
 value_grow_items(arena_t *a, value_t *array, size_t need)
 {
-    size_t    cap;
-    value_t  *items;
+    char      *p;
+    size_t     cap;
+    value_t   *items;
 
-    cap = array->cap == 0 ? 2 : (size_t) array->cap * 2;
+    cap = array->len == 0 ? 2 : (size_t) array->len * 2;
 
     if (cap < need) {
         cap = need;
     }
 
-    items = arena_alloc(a, cap * sizeof(value_t));
+    p = arena_alloc(a, VALUE_HEAD + cap * sizeof(value_t));
+    *(uint64_t *) (void *) p = cap;
+    items = (value_t *) (void *) (p + VALUE_HEAD);
 
     if (array->len != 0) {
         memcpy(items, array->u.items, array->len * sizeof(value_t));
     }
 
     array->u.items = items;
-    array->cap = (uint32_t) cap;
+    array->flags &= ~(unsigned) VALUE_SHARED;
+}
+
+
+static size_t
+value_items_cap(const value_t *array)
+{
+    if (array->u.items == NULL || (array->flags & VALUE_SHARED)) {
+        return array->len;
+    }
+
+    return *(uint64_t *) (void *) ((char *) array->u.items - VALUE_HEAD);
+}
+
+
+/* a record's values as a list's members */
+
+static void
+value_make_list(arena_t *a, value_t *record)
+{
+    uint32_t   i;
+    value_t    out;
+    member_t   m;
+
+    out = *record;
+    out.flags &= VALUE_LUA_TABLE;
+    out.len = 0;
+    out.u.list = NULL;
+    value_grow_members(a, &out, record->len + 1);
+
+    for (i = 0; i < record->len; i++) {
+        m = value_member(record, i);
+        *value_add(a, &out, m.key, m.key_len, m.hash) = *m.value;
+    }
+
+    *record = out;
 }
 
 
 static void
 value_clone_into(arena_t *a, value_t *to, const value_t *from)
 {
-    uint32_t   i, n;
-    member_t  *members;
+    uint32_t   i;
+    value_t   *v;
+    member_t   m;
 
     *to = *from;
+    to->flags &= VALUE_LUA_TABLE;
 
     switch (from->kind) {
 
@@ -607,9 +740,12 @@ value_clone_into(arena_t *a, value_t *to, const value_t *from)
         break;
 
     case VALUE_ARRAY:
-        to->cap = from->len;
-        to->u.items = from->len == 0 ? NULL
-                      : arena_alloc(a, from->len * sizeof(value_t));
+        to->len = 0;
+        to->u.items = NULL;
+
+        if (from->len != 0) {
+            (void) value_ensure(a, to, from->len - 1);
+        }
 
         for (i = 0; i < from->len; i++) {
             value_clone_into(a, &to->u.items[i], &from->u.items[i]);
@@ -618,30 +754,15 @@ value_clone_into(arena_t *a, value_t *to, const value_t *from)
         break;
 
     case VALUE_OBJECT:
-        n = from->len;
         to->len = 0;
-        to->cap = 0;
-        to->u.members = NULL;
-
-        if (n == 0) {
-            break;
-        }
-
-        value_grow_members(a, to, n);
-        members = to->u.members;
+        to->u.list = NULL;
+        value_reserve(a, to, from->len);
 
         for (i = 0; i < from->len; i++) {
-            members[i] = from->u.members[i];
-            members[i].key = arena_strndup(a, members[i].key,
-                                           members[i].key_len);
-            value_clone_into(a, &members[i].value,
-                             &from->u.members[i].value);
-        }
-
-        to->len = from->len;
-
-        if (n > VALUE_SMALL) {
-            value_index_build(to);
+            m = value_member(from, i);
+            v = value_add(a, to, arena_strndup(a, m.key, m.key_len),
+                          m.key_len, m.hash);
+            value_clone_into(a, v, m.value);
         }
 
         break;

@@ -283,14 +283,14 @@ decl_run(arena_t *a, config_t *c, arena_t *scratch, const decl_source_t *src,
         spans_init(src->spans, scratch);
     }
 
-    doc = decl_document(rows, src, errors);
+    doc = decl_document(scratch, src, errors);
 
     if (doc == NULL) {
         errors->fields = value_clone(a, errors->fields);
         return -1;
     }
 
-    decl_init(&d, rows, scratch, opts);
+    decl_init(&d, scratch, scratch, rows, opts);
     decl_collect(&d, doc);
     decl_make_ids(&d);
     decl_check(&d);
@@ -348,7 +348,7 @@ decl_second_pass(decl_t *d, arena_t *scratch, const decl_source_t *src)
         return;
     }
 
-    decl_init(&second, scratch, scratch, d->opts);
+    decl_init(&second, scratch, scratch, scratch, d->opts);
     decl_collect(&second, doc);
     decl_make_ids(&second);
     decl_check_resolved(&second);

@@ -127,9 +127,8 @@ change_run(decl_change_t *ch, const declarative_opts_t *opts)
         return -1;
     }
 
-    for (i = 0; ch->d.transform && i < ch->d.n_order; i++) {
-        schema_transform(&ch->d.ctx, ch->d.order[i]->kind->schema,
-                         ch->d.order[i]->entity);
+    for (i = 0; i < ch->d.n_order; i++) {
+        decl_done(&ch->d, ch->d.order[i]);
     }
 
     ch->config->loaded_at = ch->d.ctx.now;
@@ -145,7 +144,7 @@ change_rows(decl_change_t *ch, value_t *doc, const declarative_opts_t *opts)
     const char  *key;
     decl_row_t  *row;
 
-    decl_init(&ch->d, ch->rows, ch->scratch, opts);
+    decl_init(&ch->d, ch->scratch, ch->scratch, ch->rows, opts);
     decl_collect(&ch->d, doc);
     decl_make_ids(&ch->d);
     decl_check(&ch->d);
@@ -270,7 +269,9 @@ change_table(decl_change_t *ch, size_t i)
 
     for (k = 0, n = 0; k < ch->d.n_order; k++) {
         if (ch->d.order[k]->kind == &ch->d.kinds[i]) {
-            sp.rows[n++] = ch->d.order[k]->entity;
+            sp.rows[n] = value_new(ch->rows);
+            *sp.rows[n] = *ch->d.order[k]->entity;
+            ch->d.order[k]->entity = sp.rows[n++];
         }
     }
 

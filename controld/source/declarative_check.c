@@ -128,7 +128,7 @@ decl_report(decl_t *d, decl_row_t *row, value_t *errors)
 {
     size_t     i;
     value_t   *slot;
-    member_t  *m;
+    member_t   m;
 
     decl_error_lines(errors, row->entity, row->line);
 
@@ -139,8 +139,8 @@ decl_report(decl_t *d, decl_row_t *row, value_t *errors)
     }
 
     for (i = 0; i < errors->len; i++) {
-        m = &errors->u.members[i];
-        *value_putn(d->arena, slot, m->key, m->key_len) = m->value;
+        m = value_member(errors, i);
+        *value_putn(d->arena, slot, m.key, m.key_len) = *m.value;
     }
 }
 

@@ -112,7 +112,7 @@ void
 decl_error_lines(value_t *errors, const value_t *v, uint32_t line)
 {
     size_t     i;
-    member_t  *m;
+    member_t   m;
 
     if (errors->kind == VALUE_STRING) {
         errors->line = line;
@@ -124,8 +124,8 @@ decl_error_lines(value_t *errors, const value_t *v, uint32_t line)
 
     } else if (errors->kind == VALUE_OBJECT) {
         for (i = 0; i < errors->len; i++) {
-            m = &errors->u.members[i];
-            decl_line(&m->value, value_getn(v, m->key, m->key_len), line);
+            m = value_member(errors, i);
+            decl_line(m.value, value_getn(v, m.key, m.key_len), line);
         }
     }
 }
@@ -142,15 +142,15 @@ void
 decl_error_merge(arena_t *a, value_t *errors, const value_t *first)
 {
     size_t     i;
-    member_t  *m;
+    member_t   m;
 
     if (first->kind == VALUE_OBJECT && errors->kind == VALUE_OBJECT) {
         for (i = 0; i < first->len; i++) {
-            m = &first->u.members[i];
+            m = value_member(first, i);
 
-            if (decl_has_null_error(&m->value)) {
-                decl_merge_one(a, value_putn(a, errors, m->key, m->key_len),
-                               &m->value);
+            if (decl_has_null_error(m.value)) {
+                decl_merge_one(a, value_putn(a, errors, m.key, m.key_len),
+                               m.value);
             }
         }
 
@@ -202,7 +202,7 @@ decl_has_null_error(const value_t *v)
     }
 
     for (i = 0; v->kind == VALUE_OBJECT && i < v->len; i++) {
-        if (decl_has_null_error(&v->u.members[i].value)) {
+        if (decl_has_null_error(value_nth(v, i))) {
             return 1;
         }
     }
@@ -228,7 +228,7 @@ decl_error_count(const value_t *errors)
     }
 
     for (i = 0; errors->kind == VALUE_OBJECT && i < errors->len; i++) {
-        n += decl_error_count(&errors->u.members[i].value);
+        n += decl_error_count(value_nth(errors, i));
     }
 
     return n;
@@ -301,7 +301,7 @@ decl_text(decl_text_t *t, const value_t *v, const char *name, unsigned indent)
 {
     char             *label;
     size_t            i;
-    const member_t   *m;
+    member_t          m;
 
     for (i = 0; v->kind == VALUE_ARRAY && i < v->len; i++) {
         if (value_is_null(&v->u.items[i])) {
@@ -313,11 +313,11 @@ decl_text(decl_text_t *t, const value_t *v, const char *name, unsigned indent)
     }
 
     for (i = 0; v->kind == VALUE_OBJECT && i < v->len; i++) {
-        m = &v->u.members[i];
+        m = value_member(v, i);
 
-        if (!value_is_null(&m->value)) {
-            label = arena_printf(t->arena, "in '%s'", m->key);
-            decl_text_one(t, &m->value, label, m->key, indent);
+        if (!value_is_null(m.value)) {
+            label = arena_printf(t->arena, "in '%s'", m.key);
+            decl_text_one(t, m.value, label, m.key, indent);
         }
     }
 }

@@ -138,19 +138,19 @@ export_row(export_t *e, const schema_t *s, const value_t *row)
     size_t          i, first;
     value_t        *id;
     const field_t  *f;
-    const member_t *m;
+    member_t        m;
 
     first = 1;
 
     for (i = 0; i < row->len; i++) {
-        m = &row->u.members[i];
-        f = schema_field(s, m->key);
+        m = value_member(row, i);
+        f = schema_field(s, m.key);
 
         if (f != NULL && (f->flags & F_ABSTRACT)) {
             continue;
         }
 
-        if (value_is_null(&m->value) && (f == NULL || f->def == NULL)) {
+        if (value_is_null(m.value) && (f == NULL || f->def == NULL)) {
             continue;
         }
 
@@ -158,9 +158,9 @@ export_row(export_t *e, const schema_t *s, const value_t *row)
         first = 0;
 
         id = f != NULL && f->type == FIELD_FOREIGN
-             ? value_get(&m->value, "id") : NULL;
+             ? value_get(m.value, "id") : NULL;
 
-        export_member(e, m->key, id != NULL ? id : &m->value, 2);
+        export_member(e, m.key, id != NULL ? id : m.value, 2);
     }
 }
 
@@ -180,7 +180,7 @@ static void
 export_value(export_t *e, const value_t *v, unsigned indent)
 {
     size_t           i;
-    const member_t  *m;
+    member_t         m;
 
     if ((v->kind != VALUE_ARRAY && v->kind != VALUE_OBJECT) || v->len == 0) {
         export_text(e, " ");
@@ -198,9 +198,9 @@ export_value(export_t *e, const value_t *v, unsigned indent)
     }
 
     for (i = 0; v->kind == VALUE_OBJECT && i < v->len; i++) {
-        m = &v->u.members[i];
+        m = value_member(v, i);
         export_indent(e, indent + 2);
-        export_member(e, m->key, &m->value, indent + 2);
+        export_member(e, m.key, m.value, indent + 2);
     }
 }
 
@@ -420,19 +420,9 @@ export_text(export_t *e, const char *s)
 static void
 export_add(export_t *e, const char *s, size_t len)
 {
-    char    *data;
-    size_t   cap;
-
     if (e->len + len > e->cap) {
-        cap = e->cap * 2 + len + 4096;
-        data = arena_alloc(e->arena, cap);
-
-        if (e->len != 0) {
-            memcpy(data, e->data, e->len);
-        }
-
-        e->data = data;
-        e->cap = cap;
+        e->cap = e->cap * 2 + len + 4096;
+        e->data = arena_realloc(e->arena, e->data, e->cap);
     }
 
     memcpy(e->data + e->len, s, len);

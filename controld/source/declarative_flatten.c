@@ -42,7 +42,7 @@ static void flatten_error(decl_flatten_t *df, const value_t *err,
     const char *field, value_t *out);
 static void flatten_tell(decl_flatten_t *df, const char *type,
     const char *field, const value_t *message, value_t *out);
-static member_t **flatten_keys(decl_flatten_t *df, const value_t *v);
+static member_t *flatten_keys(decl_flatten_t *df, const value_t *v);
 static int flatten_compare(const void *one, const void *two);
 static value_t *flatten_id(const value_t *entity);
 
@@ -52,7 +52,7 @@ decl_error_flatten(arena_t *a, decl_t *d, declarative_errors_t *errors)
 {
     size_t           i;
     value_t         *doc, *fields;
-    member_t       **keys;
+    member_t        *keys;
     decl_flatten_t   df;
 
     df.d = d;
@@ -70,7 +70,7 @@ decl_error_flatten(arena_t *a, decl_t *d, declarative_errors_t *errors)
     keys = flatten_keys(&df, fields);
 
     for (i = 0; i < fields->len; i++) {
-        flatten_section(&df, keys[i], doc, errors->unflattened);
+        flatten_section(&df, &keys[i], doc, errors->unflattened);
     }
 }
 
@@ -81,22 +81,22 @@ flatten_section(decl_flatten_t *df, const member_t *section, value_t *doc,
 {
     size_t        i, at;
     value_t      *entities, *err;
-    member_t    **keys;
+    member_t     *keys;
     decl_kind_t  *kind;
 
     kind = decl_kind(df->d, section->key, section->key_len);
     entities = value_getn(doc, section->key, section->key_len);
 
-    if (section->value.kind == VALUE_STRING || kind == NULL
+    if (section->value->kind == VALUE_STRING || kind == NULL
         || entities == NULL
         || (entities->kind != VALUE_ARRAY && entities->kind != VALUE_OBJECT))
     {
         *value_putn(df->arena, rest, section->key, section->key_len)
-            = section->value;
+            = *section->value;
         return;
     }
 
-    err = (value_t *) &section->value;
+    err = section->value;
 
     for (i = err->len; err->kind == VALUE_ARRAY && i-- > 0; /* void */ ) {
         flatten_entity(df, kind, value_at(entities, i), &err->u.items[i]);
@@ -109,12 +109,12 @@ flatten_section(decl_flatten_t *df, const member_t *section, value_t *doc,
     keys = flatten_keys(df, err);
 
     for (i = 0; i < err->len; i++) {
-        at = isdigit((unsigned char) keys[i]->key[0])
-             ? strtoul(keys[i]->key, NULL, 10) : 0;
+        at = isdigit((unsigned char) keys[i].key[0])
+             ? strtoul(keys[i].key, NULL, 10) : 0;
 
         if (at != 0) {
             flatten_entity(df, kind, value_at(entities, at - 1),
-                           &keys[i]->value);
+                           keys[i].value);
         }
     }
 }
@@ -197,13 +197,13 @@ flatten_foreign(decl_flatten_t *df, decl_relation_t *r, value_t *entity,
 
     if (slot != NULL) {
         own = *slot;
-        value_remove(err, r->field->name);
+        value_remove(df->arena, err, r->field->name);
     }
 
     id = flatten_id(&given);
 
     if (id == NULL) {
-        value_remove(entity, r->field->name);
+        value_remove(df->arena, entity, r->field->name);
 
     } else {
         value_set_object(v);
@@ -231,14 +231,14 @@ flatten_children(decl_flatten_t *df, decl_kind_t *child, const field_t *up,
     }
 
     list = *v;
-    value_remove(entity, name);
+    value_remove(df->arena, entity, name);
 
     if (slot == NULL || slot->kind != VALUE_ARRAY) {
         return;
     }
 
     own = *slot;
-    value_remove(err, name);
+    value_remove(df->arena, err, name);
     id = flatten_id(entity);
 
     for (i = 0; i < own.len; i++) {
@@ -317,7 +317,7 @@ flatten_errors(decl_flatten_t *df, const value_t *err, const char *path,
 {
     char       *field;
     size_t      i;
-    member_t  **keys;
+    member_t   *keys;
 
     if (err->kind == VALUE_ARRAY) {
         for (i = err->len; i-- > 0; /* void */ ) {
@@ -336,14 +336,14 @@ flatten_errors(decl_flatten_t *df, const value_t *err, const char *path,
     keys = flatten_keys(df, err);
 
     for (i = 0; i < err->len; i++) {
-        if (strcmp(keys[i]->key, "@entity") == 0) {
-            flatten_tell(df, "entity", NULL, &keys[i]->value, out);
+        if (strcmp(keys[i].key, "@entity") == 0) {
+            flatten_tell(df, "entity", NULL, keys[i].value, out);
             continue;
         }
 
         field = arena_printf(df->arena, "%s%s%s", path,
-                             path[0] == '\0' ? "" : ".", keys[i]->key);
-        flatten_error(df, &keys[i]->value, field, out);
+                             path[0] == '\0' ? "" : ".", keys[i].key);
+        flatten_error(df, keys[i].value, field, out);
     }
 }
 
@@ -395,19 +395,19 @@ flatten_tell(decl_flatten_t *df, const char *type, const char *field,
 
 /* an object's members from the last key to the first */
 
-static member_t **
+static member_t *
 flatten_keys(decl_flatten_t *df, const value_t *v)
 {
     size_t      i;
-    member_t  **keys;
+    member_t   *keys;
 
-    keys = arena_alloc(df->arena, v->len * sizeof(member_t *));
+    keys = arena_alloc(df->arena, v->len * sizeof(member_t));
 
     for (i = 0; i < v->len; i++) {
-        keys[i] = &v->u.members[i];
+        keys[i] = value_member(v, i);
     }
 
-    qsort(keys, v->len, sizeof(member_t *), flatten_compare);
+    qsort(keys, v->len, sizeof(member_t), flatten_compare);
 
     return keys;
 }
@@ -420,8 +420,8 @@ flatten_compare(const void *one, const void *two)
     size_t           n;
     const member_t  *a, *b;
 
-    a = *(member_t *const *) one;
-    b = *(member_t *const *) two;
+    a = one;
+    b = two;
     n = a->key_len < b->key_len ? a->key_len : b->key_len;
 
     rc = memcmp(b->key, a->key, n);

@@ -272,19 +272,9 @@ static void
 decl_link_set(decl_t *d, decl_row_t *row, const decl_relation_t *r,
     const value_t *id)
 {
-    value_t  *v;
-
-    v = value_put(d->arena, row->entity, r->field->name);
-    value_set_object(v);
-    value_reserve(d->arena, v, 1);
-    v = value_put(d->arena, v, "id");
-    *v = *id;
-
-    /* another part may be gone before this one */
-
-    if (d->whole != NULL) {
-        value_copy_string(d->arena, v, id->u.string, id->len);
-    }
+    value_set_reference(d->arena,
+                        value_put(d->arena, row->entity, r->field->name),
+                        id->u.string, id->len);
 }
 
 
@@ -386,9 +376,10 @@ decl_link_add(decl_t *d, config_t *c, decl_row_t *row)
         *v = row->ttl;
     }
 
-    if (d->transform) {
-        schema_transform(&d->ctx, row->kind->schema, row->entity);
-    }
+    v = value_new(d->keep);
+    *v = *row->entity;
+    row->entity = v;
+    decl_done(d, row);
 
     /* ids are known to differ: only the index can be short of memory */
 

@@ -95,7 +95,7 @@ decl_origin_make(decl_t *d, config_t *c, arena_t *arena,
     o = arena_zalloc(arena, sizeof(decl_origin_t));
     *o = *head;
     o->transform = d->transform;
-    o->size = d->arena->used;
+    o->size = d->keep->used;
     o->n_chunks = 1;
     o->live = arena_zalloc(arena, sizeof(uint32_t));
 

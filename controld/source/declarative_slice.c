@@ -148,12 +148,12 @@ decl_slice_parse(decl_change_t *ch)
         return NULL;
     }
 
-    doc = value_new(ch->rows);
+    doc = value_new(ch->scratch);
     spans_init(&ch->spans, ch->scratch);
 
     rc = (ch->head->syntax == DECLARATIVE_JSON)
-         ? json_parse_spans(ch->rows, text, len, doc, &ch->spans, &err)
-         : yaml_read_spans(ch->rows, text, len, doc, NULL, &ch->spans,
+         ? json_parse_spans(ch->scratch, text, len, doc, &ch->spans, &err)
+         : yaml_read_spans(ch->scratch, text, len, doc, NULL, &ch->spans,
                            &fault);
 
     if (rc != 0 || ch->spans.bad || ch->spans.n != 1
@@ -170,10 +170,10 @@ decl_slice_parse(decl_change_t *ch)
         return NULL;
     }
 
-    v = value_put(ch->rows, doc, "_format_version");
+    v = value_put(ch->scratch, doc, "_format_version");
     value_set_string(v, "3.0", 3);
 
-    v = value_put(ch->rows, doc, "_transform");
+    v = value_put(ch->scratch, doc, "_transform");
     value_set_bool(v, ch->old->transform);
 
     return doc;

@@ -64,7 +64,7 @@ static const decl_owner_t  decl_owners[] = {
 
 
 void
-decl_init(decl_t *d, arena_t *a, arena_t *scratch,
+decl_init(decl_t *d, arena_t *a, arena_t *scratch, arena_t *keep,
     const declarative_opts_t *opts)
 {
     size_t           i;
@@ -76,6 +76,8 @@ decl_init(decl_t *d, arena_t *a, arena_t *scratch,
 
     d->arena = a;
     d->scratch = scratch;
+    d->keep = keep;
+    d->packer = value_packer_new(scratch, keep);
     d->opts = opts != NULL ? opts : &none;
     d->transform = 1;
 
@@ -345,7 +347,7 @@ decl_collect(decl_t *d, value_t *doc)
 {
     size_t       i;
     value_t     *v;
-    member_t    *m;
+    member_t     m;
 
     d->doc = doc;
 
@@ -356,8 +358,8 @@ decl_collect(decl_t *d, value_t *doc)
     d->ctx.transform = d->transform;
 
     for (i = 0; i < doc->len; i++) {
-        m = &doc->u.members[i];
-        decl_top(d, doc, m->key, &m->value);
+        m = value_member(doc, i);
+        decl_top(d, doc, m.key, m.value);
     }
 
     /* lists in the order of the schemas, whatever the document's order is */
@@ -541,7 +543,7 @@ decl_has_specials(const decl_row_t *row)
     kind = row->kind;
 
     for (i = 0; i < row->entity->len; i++) {
-        hash = row->entity->u.members[i].hash;
+        hash = value_slots(row->entity)[i].hash;
 
         if (!(kind->special_bits >> (hash & 63) & 1)) {
             continue;
@@ -576,7 +578,7 @@ decl_collect_children(decl_t *d, decl_row_t *row)
         }
 
         list = *v;
-        value_remove(row->entity, name);
+        value_remove(d->arena, row->entity, name);
 
         if (list.kind != VALUE_NULL) {
             decl_collect_list(d, child->kind, row, child->field, &list);
@@ -604,7 +606,7 @@ decl_extra(decl_t *d, decl_row_t *row)
                              "expected a string");
         }
 
-        value_remove(row->entity, "_comment");
+        value_remove(d->arena, row->entity, "_comment");
     }
 
     v = value_get(row->entity, "_ignore");
@@ -616,7 +618,7 @@ decl_extra(decl_t *d, decl_row_t *row)
             decl_extra_error(d, row, "_ignore", v->line, "expected an array");
         }
 
-        value_remove(row->entity, "_ignore");
+        value_remove(d->arena, row->entity, "_ignore");
     }
 
     if (row->kind->ttl == NULL) {
@@ -632,7 +634,7 @@ decl_extra(decl_t *d, decl_row_t *row)
             decl_extra_error(d, row, "ttl", v->line, "expected an integer");
         }
 
-        value_remove(row->entity, "ttl");
+        value_remove(d->arena, row->entity, "ttl");
     }
 }
 
@@ -687,9 +689,20 @@ decl_row(decl_t *d, decl_kind_t *kind, decl_row_t *parent, const field_t *up)
 value_t *
 decl_member(const value_t *entity, unsigned at, const char *name)
 {
-    if (at < entity->len && entity->u.members[at].key == name) {
-        return &entity->u.members[at].value;
+    if (at < entity->len && value_slots(entity)[at].key == name) {
+        return value_nth(entity, at);
     }
 
     return value_get(entity, name);
+}
+
+
+void
+decl_done(decl_t *d, decl_row_t *row)
+{
+    if (d->transform) {
+        schema_transform(&d->ctx, row->kind->schema, row->entity);
+    }
+
+    value_pack(d->packer, row->entity, row->entity);
 }

@@ -9,6 +9,7 @@
 
 #include <openssl/evp.h>
 
+#include "../model/value_pack.h"
 #include "declarative.h"
 
 
@@ -74,8 +75,11 @@ struct decl_row_s {
 };
 
 typedef struct {
-    arena_t                   *arena;    /* entities and errors */
+    arena_t                   *arena;    /* entities as they are made, and
+                                            errors */
     arena_t                   *scratch;  /* rows and indexes */
+    arena_t                   *keep;     /* entities that are done */
+    value_packer_t            *packer;   /* into it */
     const declarative_opts_t  *opts;
     schema_ctx_t               ctx;
 
@@ -99,8 +103,8 @@ typedef struct {
 } decl_t;
 
 
-/* declarative_walk.c; scratch may be dropped after decl_release() */
-void decl_init(decl_t *d, arena_t *a, arena_t *scratch,
+/* declarative_walk.c; all but `keep` may be dropped after decl_release() */
+void decl_init(decl_t *d, arena_t *a, arena_t *scratch, arena_t *keep,
     const declarative_opts_t *opts);
 void decl_release(decl_t *d);
 /* document -> rows; errors of shape go to d->errors */
@@ -108,6 +112,8 @@ void decl_collect(decl_t *d, value_t *doc);
 decl_kind_t *decl_kind(const decl_t *d, const char *name, size_t len);
 /* a member that stands at its field's position once defaults are filled in */
 value_t *decl_member(const value_t *entity, unsigned at, const char *name);
+/* nothing of the entity changes any more: it becomes what is kept */
+void decl_done(decl_t *d, decl_row_t *row);
 
 /* declarative_paths.c: old formats' route paths to those of 3.0, in place */
 void decl_migrate(arena_t *a, value_t *doc);

@@ -57,10 +57,13 @@ rows_make(rows_batch_t *b, arena_t *a)
     m->rows->refs = 1;
     m->block->refs = 1;
     m->block->arena = arena_new();
+    m->scratch = arena_new();
+    m->arena = a;
 
     if (outer != NULL) {
         if (setjmp(oom) != 0) {
             a->oom = outer;
+            arena_free(m->scratch);
             rows_table_put(m->leaving);
             rows_put(m->rows);
             rows_block_put(m->block);
@@ -69,12 +72,14 @@ rows_make(rows_batch_t *b, arena_t *a)
 
         a->oom = &oom;
         m->block->arena->oom = &oom;
+        m->scratch->oom = &oom;
     }
 
     rows_fill(m);
 
     a->oom = outer;
     m->block->arena->oom = NULL;
+    arena_free(m->scratch);
     rows_block_put(m->block);
 
     return m->rows;
@@ -94,7 +99,7 @@ rows_fill(rows_maker_t *m)
     base = m->batch->base;
     (void) clock_gettime(CLOCK_REALTIME, &now);
 
-    m->ctx.arena = m->block->arena;
+    m->packer = value_packer_new(m->arena, m->block->arena);
     m->ctx.database = 1;
     m->ctx.router_flavor = m->batch->router_flavor;
     m->ctx.plugins = m->batch->plugins;

@@ -308,8 +308,7 @@ rows_json(arena_t *a, Oid type, rows_bytes_t b, value_t *v)
 static int
 rows_uuid(arena_t *a, const field_t *f, rows_bytes_t b, value_t *v)
 {
-    char     *text;
-    value_t  *id;
+    char  *text;
 
     if (b.len != 16) {
         return -1;
@@ -319,15 +318,11 @@ rows_uuid(arena_t *a, const field_t *f, rows_bytes_t b, value_t *v)
     kong_uuid_text(b.p, text);
 
     if (f != NULL && f->type == FIELD_FOREIGN) {
-        value_set_object(v);
-        value_reserve(a, v, 1);
-        id = value_put(a, v, "id");
+        value_set_reference(a, v, text, 36);
 
     } else {
-        id = v;
+        value_set_string(v, text, 36);
     }
-
-    value_set_string(id, text, 36);
 
     return 0;
 }
@@ -479,14 +474,14 @@ rows_clean(schema_ctx_t *ctx, const schema_t *s, value_t *entity)
                                  : NULL;
 
     for (i = 0; i < entity->len; i++) {
-        v = &entity->u.members[i].value;
+        v = value_nth(entity, i);
 
         if (v->kind != VALUE_OBJECT && v->kind != VALUE_ARRAY) {
             continue;
         }
 
-        f = schema_field(s, entity->u.members[i].key);
-        over = (sub != NULL) ? schema_field(sub, entity->u.members[i].key)
+        f = schema_field(s, value_member(entity, i).key);
+        over = (sub != NULL) ? schema_field(sub, value_member(entity, i).key)
                              : NULL;
 
         if (over != NULL) {
@@ -532,7 +527,7 @@ rows_clean_value(schema_ctx_t *ctx, const field_t *f, value_t *v)
         }
 
         for (i = 0; v->kind == VALUE_OBJECT && i < v->len; i++) {
-            rows_clean_value(ctx, f->elements, &v->u.members[i].value);
+            rows_clean_value(ctx, f->elements, value_nth(v, i));
         }
 
         break;
@@ -547,17 +542,23 @@ static void
 rows_clean_record(schema_ctx_t *ctx, const field_t *fields,
     const shorthand_t *shorthands, value_t *record)
 {
-    uint32_t        i, kept;
-    value_t        *v;
-    member_t       *m;
+    uint32_t        i;
+    value_t        *v, out;
+    member_t        m;
     const field_t  *f;
 
-    for (i = 0, kept = 0; i < record->len; i++) {
-        m = &record->u.members[i];
-        v = &m->value;
+    memset(&out, 0, sizeof(value_t));
+    value_set_object(&out);
+    out.line = record->line;
+    out.flags = record->flags & VALUE_LUA_TABLE;
+    value_reserve(ctx->arena, &out, record->len);
+
+    for (i = 0; i < record->len; i++) {
+        m = value_member(record, i);
+        v = m.value;
 
         for (f = fields; f->name != NULL; f++) {
-            if (strcmp(f->name, m->key) == 0) {
+            if (strcmp(f->name, m.key) == 0) {
                 break;
             }
         }
@@ -566,7 +567,7 @@ rows_clean_record(schema_ctx_t *ctx, const field_t *fields,
 
             /* an older name may still be the only one that is set */
 
-            if (value_is_null(v) || !rows_is_shorthand(shorthands, m->key)) {
+            if (value_is_null(v) || !rows_is_shorthand(shorthands, m.key)) {
                 continue;
             }
 
@@ -584,10 +585,10 @@ rows_clean_record(schema_ctx_t *ctx, const field_t *fields,
             rows_clean_value(ctx, f, v);
         }
 
-        record->u.members[kept++] = *m;
+        *value_add(ctx->arena, &out, m.key, m.key_len, m.hash) = *v;
     }
 
-    record->len = kept;
+    *record = out;
 }
 
 

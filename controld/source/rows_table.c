@@ -39,6 +39,8 @@ static rows_new_t *rows_order(rows_maker_t *m, const PGresult *res,
     size_t *n);
 static void rows_one(rows_maker_t *m, int kind, const rows_new_t *new_row,
     const rows_row_t *old, rows_row_t *out);
+static void rows_keep(rows_maker_t *m, rows_row_t *r);
+static void rows_scratch(rows_maker_t *m);
 static void rows_validate(rows_maker_t *m, const schema_t *s,
     rows_row_t *out);
 static void rows_sums(rows_table_t *t);
@@ -267,8 +269,7 @@ rows_order(rows_maker_t *m, const PGresult *res, size_t *n)
     rows_new_t  *list;
 
     count = (res != NULL) ? PQntuples(res) : 0;
-    list = arena_alloc(m->block->arena, ((size_t) count + 1)
-                                        * sizeof(rows_new_t));
+    list = arena_alloc(m->arena, ((size_t) count + 1) * sizeof(rows_new_t));
     *n = 0;
 
     for (i = 0; i < count; i++) {
@@ -306,11 +307,41 @@ rows_one(rows_maker_t *m, int kind, const rows_new_t *new_row,
     memcpy(out->id, new_row->id, 16);
     out->entity = value_new(m->block->arena);
     out->block = m->block;
-    out->reason = rows_read(m->block->arena, k, res, new_row->number,
+    out->reason = rows_read(m->scratch, k, res, new_row->number,
                             out->entity);
 
     if (out->reason == NULL) {
         rows_validate(m, k->schema, out);
+    }
+
+    rows_keep(m, out);
+    rows_scratch(m);
+}
+
+
+/* what a row is and why it is bad, into the block under way */
+static void
+rows_keep(rows_maker_t *m, rows_row_t *r)
+{
+    value_pack(m->packer, r->entity, r->entity);
+
+    if (r->reason != NULL) {
+        r->reason = arena_strndup(m->block->arena, r->reason,
+                                  strlen(r->reason));
+    }
+}
+
+
+static void
+rows_scratch(rows_maker_t *m)
+{
+    arena_t  *a;
+
+    if (m->scratch->used >= ROWS_SCRATCH) {
+        a = m->scratch;
+        m->scratch = arena_new();
+        m->scratch->oom = a->oom;
+        arena_free(a);
     }
 }
 
@@ -320,6 +351,7 @@ rows_validate(rows_maker_t *m, const schema_t *s, rows_row_t *out)
 {
     value_t  errors;
 
+    m->ctx.arena = m->scratch;
     memset(&errors, 0, sizeof(errors));
     value_set_object(&errors);
 
@@ -392,7 +424,7 @@ rows_holder(rows_maker_t *m, int kind, rows_table_t *t,
     n = rows_good(t, 0, t->n_chunks, NULL);
     t->holder = config_new();
     t->holder->arena->oom = m->block->arena->oom;
-    good = arena_alloc(m->block->arena, (n + 1) * sizeof(value_t *));
+    good = arena_alloc(m->arena, (n + 1) * sizeof(value_t *));
     (void) rows_good(t, 0, t->n_chunks, good);
 
     for (i = 0; i < n; i++) {
@@ -565,6 +597,7 @@ rows_move(rows_maker_t *m, const rows_chunk_t *old,
     const rows_block_t *keep)
 {
     size_t         i;
+    value_t       *v;
     rows_row_t    *r;
     rows_chunk_t  *c;
 
@@ -577,13 +610,11 @@ rows_move(rows_maker_t *m, const rows_chunk_t *old,
             continue;
         }
 
-        r->entity = value_clone(m->block->arena, r->entity);
+        v = value_new(m->block->arena);
+        *v = *r->entity;
+        r->entity = v;
         r->block = m->block;
-
-        if (r->reason != NULL) {
-            r->reason = arena_strndup(m->block->arena, r->reason,
-                                      strlen(r->reason));
-        }
+        rows_keep(m, r);
     }
 
     return c;

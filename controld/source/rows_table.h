@@ -9,11 +9,13 @@
 #ifndef KONG_ROWS_TABLE_H
 #define KONG_ROWS_TABLE_H
 
+#include "../model/value_pack.h"
 #include "rows.h"
 
 
 #define ROWS_BLOCKS  64              /* then small ones become one */
 #define ROWS_CHUNK   512             /* rows, or half more, or less */
+#define ROWS_SCRATCH (1024 * 1024)   /* bytes, then it is let go */
 
 
 /* values of rows; shared by mirrors */
@@ -65,6 +67,9 @@ typedef struct {
     rows_batch_t  *batch;
     rows_t        *rows;             /* being made */
     rows_block_t  *block;
+    arena_t       *arena;            /* for as long as this takes */
+    arena_t       *scratch;          /* of the row under way */
+    value_packer_t *packer;          /* into the block */
     schema_ctx_t   ctx;
     rows_row_t     open[2 * ROWS_CHUNK];    /* of the chunk that comes */
     size_t         n_open;

@@ -34,8 +34,6 @@ static int yaml_member(yaml_reader_t *yr, value_t *v);
 static void yaml_list(yaml_reader_t *yr, const yaml_key_t *key, size_t line);
 static int yaml_key(yaml_reader_t *yr, yaml_key_t *key, unsigned *merge);
 static int yaml_key_text(yaml_reader_t *yr, value_t *v, yaml_key_t *key);
-static const char *yaml_key_share(yaml_reader_t *yr, const char *s,
-    size_t len);
 static int yaml_scalar(yaml_reader_t *yr, value_t *v);
 static int yaml_tagged(yaml_reader_t *yr, value_t *v, const char *tag,
     const char *s, size_t len);
@@ -451,7 +449,7 @@ yaml_key(yaml_reader_t *yr, yaml_key_t *key, unsigned *merge)
 
             if (v.kind == VALUE_STRING) {
                 key->len = v.len;
-                key->s = yaml_key_share(yr, v.u.string, v.len);
+                key->s = keys_share(&yr->keys, yr->arena, v.u.string, v.len);
                 *merge = key->len == 2 && memcmp(key->s, "<<", 2) == 0;
                 return 0;
             }
@@ -507,30 +505,6 @@ yaml_key_text(yaml_reader_t *yr, value_t *v, yaml_key_t *key)
     key->len = strlen(key->s);
 
     return 0;
-}
-
-
-static const char *
-yaml_key_share(yaml_reader_t *yr, const char *s, size_t len)
-{
-    size_t       slot;
-    yaml_key_t  *key;
-
-    if (len == 0 || len > YAML_KEY_LEN) {
-        return arena_strndup(yr->arena, s, len);
-    }
-
-    slot = (len * 31 + (unsigned char) s[0] * 7
-            + (unsigned char) s[len - 1] * 13
-            + (unsigned char) s[len / 2]) % YAML_KEYS;
-    key = &yr->keys[slot];
-
-    if (key->len != len || memcmp(key->s, s, len) != 0) {
-        key->s = arena_strndup(yr->arena, s, len);
-        key->len = len;
-    }
-
-    return key->s;
 }
 
 

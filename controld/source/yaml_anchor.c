@@ -10,7 +10,7 @@
 
 
 /* value_t.pad of an anchor whose node is not complete yet */
-#define YAML_OPEN      1
+#define YAML_OPEN      VALUE_RECORD    /* of a null: it is not complete */
 
 
 static int yaml_merge_one(yaml_reader_t *yr, value_t *v, value_t *from);
@@ -50,7 +50,7 @@ yaml_anchor_open(yaml_reader_t *yr)
 
     node = value_put(yr->arena, &yr->anchors, name);
     value_set_null(node);
-    node->pad = YAML_OPEN;
+    node->flags = YAML_OPEN;
 
     return name;
 }
@@ -84,7 +84,7 @@ yaml_alias(yaml_reader_t *yr, value_t *v)
         return yaml_fail(yr, "invalid reference: %.200s", name);
     }
 
-    if (node->pad == YAML_OPEN) {
+    if (node->flags == YAML_OPEN) {
         return yaml_fail(yr, "anchor contains itself: %.200s", name);
     }
 
@@ -122,7 +122,7 @@ yaml_count(const value_t *v, size_t limit)
             n += yaml_count(&v->u.items[i], limit - n);
 
         } else if (v->kind == VALUE_OBJECT) {
-            n += yaml_count(&v->u.members[i].value, limit - n);
+            n += yaml_count(value_nth(v, i), limit - n);
 
         } else {
             break;
@@ -174,13 +174,13 @@ static int
 yaml_merge_one(yaml_reader_t *yr, value_t *v, value_t *from)
 {
     uint32_t   i;
-    member_t  *m;
+    member_t   m;
 
     for (i = 0; i < from->len; i++) {
-        m = &from->u.members[i];
+        m = value_member(from, i);
 
-        if (value_getn(v, m->key, m->key_len) == NULL) {
-            *value_putn(yr->arena, v, m->key, m->key_len) = m->value;
+        if (value_getn(v, m.key, m.key_len) == NULL) {
+            *value_putn(yr->arena, v, m.key, m.key_len) = *m.value;
         }
     }
 

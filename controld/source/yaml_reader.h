@@ -8,11 +8,9 @@
 
 #include <yaml.h>
 
+#include "../model/keys.h"
 #include "yaml.h"
 
-
-#define YAML_KEYS      256
-#define YAML_KEY_LEN   64
 
 typedef struct {
     const char  *s;
@@ -34,7 +32,7 @@ typedef struct {
     size_t          nodes;
     size_t          copies;
     value_t         anchors;         /* name -> node, of this document */
-    yaml_key_t      keys[YAML_KEYS];
+    keys_t          keys;
     uint8_t         members[YAML_READ_DEPTH + 1];   /* of the last map that
                                                        deep */
     spans_t        *spans;           /* NULL: nobody asks */

@@ -100,13 +100,13 @@ parse(const char *text)
     }
 
     for (i = 0; i < doc.len; i++) {
-        for (j = 0; j < doc.u.members[i].value.len; j++) {
-            row = value_at(&doc.u.members[i].value, j);
+        for (j = 0; j < value_nth(&doc, i)->len; j++) {
+            row = value_at(value_nth(&doc, i), j);
             fill(row, "cert");
             fill(row, "key");
             fill(row, "cert_alt");
             fill(row, "key_alt");
-            assert_int_equal(config_add(c, doc.u.members[i].key, row), 0);
+            assert_int_equal(config_add(c, value_member(&doc, i).key, row), 0);
         }
     }
 

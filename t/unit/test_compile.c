@@ -56,9 +56,9 @@ compile(test_t *t, const char *text)
     }
 
     for (i = 0; i < doc.len; i++) {
-        for (j = 0; j < doc.u.members[i].value.len; j++) {
-            assert_int_equal(config_add(t->config, doc.u.members[i].key,
-                             value_at(&doc.u.members[i].value, j)), 0);
+        for (j = 0; j < value_nth(&doc, i)->len; j++) {
+            assert_int_equal(config_add(t->config, value_member(&doc, i).key,
+                             value_at(value_nth(&doc, i), j)), 0);
         }
     }
 

@@ -79,8 +79,9 @@ compare_members(const void *one, const void *two)
 static void
 tidy(arena_t *a, value_t *v)
 {
+    value_t    out;
     uint32_t   i;
-    member_t  *m;
+    member_t   m, *all;
 
     for (i = 0; v->kind == VALUE_ARRAY && i < v->len; i++) {
         tidy(a, &v->u.items[i]);
@@ -90,20 +91,35 @@ tidy(arena_t *a, value_t *v)
         return;
     }
 
-    qsort(v->u.members, v->len, sizeof(member_t), compare_members);
+    all = arena_alloc(a, v->len * sizeof(member_t));
 
     for (i = 0; i < v->len; i++) {
-        m = &v->u.members[i];
+        all[i] = value_member(v, i);
+    }
 
-        if ((strcmp(m->key, "created_at") == 0
-             || strcmp(m->key, "updated_at") == 0)
-            && m->value.kind == VALUE_NUMBER)
+    qsort(all, v->len, sizeof(member_t), compare_members);
+
+    memset(&out, 0, sizeof(value_t));
+    value_set_object(&out);
+
+    for (i = 0; i < v->len; i++) {
+        *value_putn(a, &out, all[i].key, all[i].key_len) = *all[i].value;
+    }
+
+    *v = out;
+
+    for (i = 0; i < v->len; i++) {
+        m = value_member(v, i);
+
+        if ((strcmp(m.key, "created_at") == 0
+             || strcmp(m.key, "updated_at") == 0)
+            && m.value->kind == VALUE_NUMBER)
         {
-            value_set_string(&m->value, "<ts>", 4);
+            value_set_string(m.value, "<ts>", 4);
             continue;
         }
 
-        tidy(a, &m->value);
+        tidy(a, m.value);
     }
 }
 

@@ -65,13 +65,13 @@ test_row(void *data, const char *schema, const char *path,
     }
 
     for (i = 0; i < given.len; i++) {
-        name = given.u.members[i].key;
+        name = value_member(&given, i).key;
 
         if (name[0] != '-') {
             assert_true(value_equal(value_get(v, name),
-                                    &given.u.members[i].value));
+                                    value_nth(&given, i)));
 
-        } else if (value_cstr(&given.u.members[i].value) == NULL) {
+        } else if (value_cstr(value_nth(&given, i)) == NULL) {
             assert_null(value_get(v, name + 1));
         }
     }
@@ -133,10 +133,10 @@ test_member(value_t *list, const char *name, size_t len)
     value_t  *item;
 
     for (i = 0; list != NULL && (item = value_at(list, i)) != NULL; i++) {
-        if (strlen(item->u.members[0].key) == len
-            && memcmp(item->u.members[0].key, name, len) == 0)
+        if (strlen(value_member(item, 0).key) == len
+            && memcmp(value_member(item, 0).key, name, len) == 0)
         {
-            return &item->u.members[0].value;
+            return value_nth(item, 0);
         }
     }
 
@@ -180,7 +180,7 @@ test_types(const value_t *v)
 
     for (i = 0; (item = value_at(v, i)) != NULL; i++) {
         assert_int_equal(item->len, 1);
-        f = &item->u.members[0].value;
+        f = value_nth(item, 0);
         assert_non_null(value_get(f, "type"));
 
         if (value_get(f, "fields") != NULL) {

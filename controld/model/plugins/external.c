@@ -94,7 +94,7 @@ static plugin_schema_t *
 external_document(external_t *x, const value_t *doc)
 {
     size_t            i, j;
-    const member_t   *m;
+    member_t          m;
     plugin_schema_t  *p;
 
     if (doc->kind != VALUE_OBJECT) {
@@ -104,16 +104,16 @@ external_document(external_t *x, const value_t *doc)
     }
 
     for (i = 0; i < doc->len; i++) {
-        m = &doc->u.members[i];
+        m = value_member(doc, i);
 
         for (j = 0; external_members[j] != NULL; j++) {
-            if (strcmp(external_members[j], m->key) == 0) {
+            if (strcmp(external_members[j], m.key) == 0) {
                 break;
             }
         }
 
         if (external_members[j] == NULL) {
-            (void) external_fail(x, &m->value, m->key, "is unknown");
+            (void) external_fail(x, m.value, m.key, "is unknown");
             return NULL;
         }
     }
@@ -326,31 +326,31 @@ external_check(external_t *x, const value_t *v, const char *path,
     const field_t *fields, schema_check_t *c)
 {
     size_t           i;
-    const member_t  *m;
+    member_t         m;
 
     if (v->kind != VALUE_OBJECT || v->len != 1) {
         return external_fail(x, v, path, "each item must be one \"check: "
                              "...\"");
     }
 
-    m = &v->u.members[0];
+    m = value_member(v, 0);
 
     for (i = CHECK_AT_LEAST_ONE_OF; i <= CHECK_CONDITIONAL; i++) {
-        if (strcmp(schema_check_names[i], m->key) == 0) {
+        if (strcmp(schema_check_names[i], m.key) == 0) {
             c->kind = (check_kind_t) i;
         }
     }
 
     if (c->kind == 0) {
-        return external_fail(x, &m->value, path, "a document cannot have the "
-                             "check \"%s\"", m->key);
+        return external_fail(x, m.value, path, "a document cannot have the "
+                             "check \"%s\"", m.key);
     }
 
     path = arena_printf(x->arena, "%s.%s", path, schema_check_names[c->kind]);
 
     return (c->kind == CHECK_CONDITIONAL)
-           ? external_conditional(x, &m->value, path, fields, c)
-           : external_check_fields(x, &m->value, path, fields, c);
+           ? external_conditional(x, m.value, path, fields, c)
+           : external_check_fields(x, m.value, path, fields, c);
 }
 
 
@@ -401,14 +401,14 @@ external_conditional(external_t *x, const value_t *v, const char *path,
 
     for (i = 0; i < v->len; i++) {
         for (j = 0; j < 5; j++) {
-            if (item[j] == &v->u.members[i].value) {
+            if (item[j] == value_nth(v, i)) {
                 break;
             }
         }
 
         if (j == 5) {
-            return external_fail(x, &v->u.members[i].value, path,
-                                 "\"%s\" is unknown", v->u.members[i].key);
+            return external_fail(x, value_nth(v, i), path,
+                                 "\"%s\" is unknown", value_member(v, i).key);
         }
     }
 

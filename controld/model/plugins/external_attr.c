@@ -143,37 +143,37 @@ external_attributes(external_t *x, const value_t *v, const char *path,
     unsigned rule, field_t *f)
 {
     size_t                  i;
-    const member_t         *m;
+    member_t                m;
     const external_attr_t  *attr;
 
     for (i = 0; i < v->len; i++) {
-        m = &v->u.members[i];
+        m = value_member(v, i);
 
         for (attr = external_attrs; attr->name != NULL; attr++) {
-            if (strcmp(attr->name, m->key) == 0) {
+            if (strcmp(attr->name, m.key) == 0) {
                 break;
             }
         }
 
         if (attr->name == NULL) {
-            return external_fail(x, &m->value, path, "unknown attribute "
-                                 "\"%s\"", m->key);
+            return external_fail(x, m.value, path, "unknown attribute "
+                                 "\"%s\"", m.key);
         }
 
         if (rule && (attr->types & (T_RECORD | T_MAP)) != 0
             && attr->types != T_ALL && !(attr->types & T_TEXT))
         {
-            return external_fail(x, &m->value, path, "a check cannot have "
-                                 "\"%s\"", m->key);
+            return external_fail(x, m.value, path, "a check cannot have "
+                                 "\"%s\"", m.key);
         }
 
         if (!rule && !(attr->types & T(f->type))) {
-            return external_fail(x, &m->value, path, "\"%s\" is nothing for "
-                                 "this type", m->key);
+            return external_fail(x, m.value, path, "\"%s\" is nothing for "
+                                 "this type", m.key);
         }
 
-        if (attr->set(x, attr, &m->value,
-                      arena_printf(x->arena, "%s.%s", path, m->key), f)
+        if (attr->set(x, attr, m.value,
+                      arena_printf(x->arena, "%s.%s", path, m.key), f)
             != 0)
         {
             return -1;

@@ -89,7 +89,7 @@ const char *
 external_member(external_t *x, const value_t *v, const char *path,
     const value_t **value)
 {
-    const member_t  *m;
+    member_t         m;
 
     if (v->kind != VALUE_OBJECT || v->len != 1) {
         (void) external_fail(x, v, path, "each item must be one \"name: "
@@ -97,20 +97,20 @@ external_member(external_t *x, const value_t *v, const char *path,
         return NULL;
     }
 
-    m = &v->u.members[0];
-    *value = &m->value;
+    m = value_member(v, 0);
+    *value = m.value;
 
-    if (m->key_len == 0 || m->key_len > 128
-        || strspn(m->key, "abcdefghijklmnopqrstuvwxyz"
+    if (m.key_len == 0 || m.key_len > 128
+        || strspn(m.key, "abcdefghijklmnopqrstuvwxyz"
                           "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
-           != m->key_len)
+           != m.key_len)
     {
         (void) external_fail(x, v, path, "a name has up to 128 letters, "
                              "digits, _ and -");
         return NULL;
     }
 
-    return arena_strndup(x->arena, m->key, m->key_len);
+    return arena_strndup(x->arena, m.key, m.key_len);
 }
 
 

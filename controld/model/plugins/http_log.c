@@ -86,7 +86,7 @@ http_log_check(schema_ctx_t *ctx, const field_t *f, const value_t *v)
     }
 
     for (i = 0; i < headers->len; i++) {
-        if (strcasecmp(headers->u.members[i].key, "authorization") == 0) {
+        if (strcasecmp(value_member(headers, i).key, "authorization") == 0) {
             return "specifying both an 'Authorization' header and user info "
                    "in 'http_endpoint' is not allowed";
         }
