@@ -78,6 +78,7 @@ typedef struct {
     ngx_str_t               node_id;     /* or empty */
     ngx_str_t               snapshots;   /* folder, absolute, NUL-ended */
     ngx_str_t               ask;         /* socket, the same; or empty */
+    ngx_str_t               syslog;      /* socket of the plugin syslog */
     ngx_array_t            *trusted;     /* ngx_cidr_t */
     ngx_array_t            *port_map;    /* ngx_http_kong_port_map_t */
     ngx_array_t            *sockets;     /* u_char *: paths of control

@@ -5,6 +5,7 @@
 
 #include "ngx_http_kong.h"
 #include "http/ngx_kong_verifier.h"
+#include "plugins/ngx_kong_log_queue.h"
 #include "plugins/ngx_kong_plugin.h"
 #include "tls/ngx_kong_tls.h"
 #include "zone/ngx_kong_cache.h"
@@ -120,6 +121,13 @@ static ngx_command_t  ngx_http_kong_commands[] = {
       ngx_http_kong_ask,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
+      NULL },
+
+    { ngx_string("kong_syslog"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_kong_main_conf_t, syslog),
       NULL },
 
     { ngx_string("kong_proxy"),
@@ -434,8 +442,7 @@ ngx_http_kong_init_process(ngx_cycle_t *cycle)
 static void
 ngx_http_kong_exit_process(ngx_cycle_t *cycle)
 {
-    (void) cycle;
-
+    ngx_kong_log_queue_exit(cycle);
     ngx_kong_verifier_exit();
 }
 
@@ -510,6 +517,10 @@ ngx_http_kong_init_main_conf(ngx_conf_t *cf, void *conf)
 
     ngx_conf_init_uint_value(mcf->error_default_type, NGX_KONG_TYPE_PLAIN);
     ngx_conf_init_value(mcf->debug_header, 0);
+
+    if (mcf->syslog.len == 0) {
+        ngx_str_set(&mcf->syslog, "/dev/log");
+    }
 
     if (mcf->node_id.len != 0
         && kong_uuid_parse((char *) mcf->node_id.data, mcf->node_id.len, id)

@@ -17,6 +17,7 @@ static void generation_plugin(arena_t *a, const value_t *row,
     const char **names, size_t *n);
 static void generation_target(arena_t *a, const value_t *row,
     const char **names, size_t *n);
+static const value_t *generation_url(arena_t *a, const value_t *url);
 static const char *generation_lower(arena_t *a, const char *name,
     size_t len);
 static int generation_by_name(const void *one, const void *two);
@@ -188,6 +189,14 @@ generation_plugin(arena_t *a, const value_t *row, const char **names,
     {
         host = value_get(value_get(config, "redis"), "host");
 
+    } else if (strcmp(name, "http-log") == 0) {
+        host = generation_url(a, value_get(config, "http_endpoint"));
+
+    } else if (strcmp(name, "tcp-log") == 0 || strcmp(name, "udp-log") == 0
+               || strcmp(name, "loggly") == 0)
+    {
+        host = value_get(config, "host");
+
     } else {
         return;
     }
@@ -195,6 +204,40 @@ generation_plugin(arena_t *a, const value_t *row, const char **names,
     if (value_cstr(host) != NULL && !generation_is_address(host->u.string)) {
         names[(*n)++] = generation_lower(a, host->u.string, host->len);
     }
+}
+
+
+/* the host of a URL, as a string; NULL when there is none */
+static const value_t *
+generation_url(arena_t *a, const value_t *url)
+{
+    size_t       n;
+    value_t     *host;
+    const char  *p, *at;
+
+    p = value_cstr(url);
+    p = (p != NULL) ? strstr(p, "://") : NULL;
+
+    if (p == NULL) {
+        return NULL;
+    }
+
+    p += 3;
+    n = strcspn(p, "/?#");
+    at = memrchr(p, '@', n);
+
+    if (at != NULL) {
+        p = at + 1;
+    }
+
+    if (*p == '[') {
+        return NULL;
+    }
+
+    host = value_new(a);
+    value_copy_string(a, host, p, strcspn(p, ":/?#"));
+
+    return host;
 }
 
 

@@ -15,10 +15,12 @@ extern const ngx_kong_plugin_t  ngx_kong_correlation_id;
 extern const ngx_kong_plugin_t  ngx_kong_cors;
 extern const ngx_kong_plugin_t  ngx_kong_file_log;
 extern const ngx_kong_plugin_t  ngx_kong_hmac_auth;
+extern const ngx_kong_plugin_t  ngx_kong_http_log;
 extern const ngx_kong_plugin_t  ngx_kong_ip_restriction;
 extern const ngx_kong_plugin_t  ngx_kong_jwt;
 extern const ngx_kong_plugin_t  ngx_kong_key_auth;
 extern const ngx_kong_plugin_t  ngx_kong_ldap_auth;
+extern const ngx_kong_plugin_t  ngx_kong_loggly;
 extern const ngx_kong_plugin_t  ngx_kong_oauth2;
 extern const ngx_kong_plugin_t  ngx_kong_prometheus;
 extern const ngx_kong_plugin_t  ngx_kong_proxy_cache;
@@ -30,6 +32,9 @@ extern const ngx_kong_plugin_t  ngx_kong_request_transformer;
 extern const ngx_kong_plugin_t  ngx_kong_response_ratelimiting;
 extern const ngx_kong_plugin_t  ngx_kong_response_transformer;
 extern const ngx_kong_plugin_t  ngx_kong_session;
+extern const ngx_kong_plugin_t  ngx_kong_syslog;
+extern const ngx_kong_plugin_t  ngx_kong_tcp_log;
+extern const ngx_kong_plugin_t  ngx_kong_udp_log;
 
 
 const ngx_kong_plugin_t *const  ngx_kong_plugins[] = {
@@ -41,10 +46,12 @@ const ngx_kong_plugin_t *const  ngx_kong_plugins[] = {
     &ngx_kong_cors,
     &ngx_kong_file_log,
     &ngx_kong_hmac_auth,
+    &ngx_kong_http_log,
     &ngx_kong_ip_restriction,
     &ngx_kong_jwt,
     &ngx_kong_key_auth,
     &ngx_kong_ldap_auth,
+    &ngx_kong_loggly,
     &ngx_kong_oauth2,
     &ngx_kong_prometheus,
     &ngx_kong_proxy_cache,
@@ -56,5 +63,8 @@ const ngx_kong_plugin_t *const  ngx_kong_plugins[] = {
     &ngx_kong_response_ratelimiting,
     &ngx_kong_response_transformer,
     &ngx_kong_session,
+    &ngx_kong_syslog,
+    &ngx_kong_tcp_log,
+    &ngx_kong_udp_log,
     NULL
 };

@@ -18,11 +18,13 @@ use Socket;
 
 our @EXPORT = qw(log_dir log_wait log_text sink_new);
 
+my $DIRS = 0;
+
 
 # a folder that workers of another user may write to
 sub log_dir
 {
-    my $dir = temp_dir('logs');
+    my $dir = temp_dir('logs' . ++$DIRS);
 
     chmod(0777, $dir);
 

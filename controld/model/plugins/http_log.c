@@ -62,9 +62,11 @@ const plugin_schema_t  plugin_http_log = {
         .name = "http-log",
         .fields = http_log_fields
     },
+    .implemented = 1,
     .priority = 12,
     .version = PLUGIN_VERSION,
-    .observes = 1
+    .observes = 1,
+    .records = 1
 };
 
 

@@ -45,7 +45,9 @@ const plugin_schema_t  plugin_loggly = {
         .name = "loggly",
         .fields = loggly_fields
     },
+    .implemented = 1,
     .priority = 6,
     .version = PLUGIN_VERSION,
-    .observes = 1
+    .observes = 1,
+    .records = 1
 };

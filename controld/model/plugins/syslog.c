@@ -46,7 +46,9 @@ const plugin_schema_t  plugin_syslog = {
         .name = "syslog",
         .fields = syslog_fields
     },
+    .implemented = 1,
     .priority = 4,
     .version = PLUGIN_VERSION,
-    .observes = 1
+    .observes = 1,
+    .records = 1
 };

@@ -32,7 +32,9 @@ const plugin_schema_t  plugin_tcp_log = {
         .name = "tcp-log",
         .fields = tcp_log_fields
     },
+    .implemented = 1,
     .priority = 7,
     .version = PLUGIN_VERSION,
-    .observes = 1
+    .observes = 1,
+    .records = 1
 };

@@ -28,7 +28,9 @@ const plugin_schema_t  plugin_udp_log = {
         .name = "udp-log",
         .fields = udp_log_fields
     },
+    .implemented = 1,
     .priority = 8,
     .version = PLUGIN_VERSION,
-    .observes = 1
+    .observes = 1,
+    .records = 1
 };
