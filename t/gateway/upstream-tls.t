@@ -6,8 +6,11 @@ use strict;
 use warnings;
 
 use KongCert;
+use KongLdap;
 use KongNode;
+use KongRedis;
 use KongTest;
+use MIME::Base64 'encode_base64';
 use Test::More;
 
 my $ca = cert_make(cn => 'ca.test', is_ca => 1);
@@ -18,6 +21,14 @@ my $deep = cert_make(cn => 'deep.test', ca => $middle);
 my %client = map { $_ => cert_make(cn => "$_.client", type => 'ec',
                                    ca => $ca) } qw(one two default);
 my $stranger = cert_make(cn => 'stranger.client', type => 'ec');
+
+# servers of plugins
+redis_skip();
+ldap_skip();
+
+my %served = (cert => $up->{cert_file}, key => $up->{key_file});
+my $redis = redis_new(%served);
+my $ldap = ldap_new(%served, users => { bob => 's3cret' });
 
 my ($asks, $plain, $long) = (free_port(), free_port(), free_port());
 my $chain = spit(temp_dir('certs') . '/chain.crt',
@@ -68,6 +79,13 @@ sub service
              routes => [ { name => $name, paths => [ "/$name" ] } ] };
 }
 
+sub plugin
+{
+    my ($name, $plugin) = @_;
+
+    return { %{ service($name, $plain) }, plugins => [ $plugin ] };
+}
+
 sub config
 {
     my (%as) = @_;
@@ -108,6 +126,15 @@ sub config
             service('deep-0', $long, host => 'deep.test',
                     tls_verify => $true, ca_certificates => [ id(11) ],
                     tls_verify_depth => 0),
+            plugin('redis', { name => 'rate-limiting', config => {
+                minute => 100, policy => 'redis', fault_tolerant => $false,
+                redis => { host => '127.0.0.1', port => $redis->{tls},
+                           ssl => $true, ssl_verify => $true,
+                           server_name => 'up.test' } } }),
+            plugin('ldap', { name => 'ldap-auth', config => {
+                ldap_host => 'up.test', ldap_port => $ldap->{tls},
+                ldaps => $true, verify_ldap_host => $true,
+                base_dn => $ldap->{base}, attribute => 'uid' } }),
         ],
     };
 }
@@ -198,6 +225,16 @@ my $set = node_start(workers => 1, hosts => $hosts, config => config(), env => {
 });
 
 is(up('default', $set)->{status}, 200, 'lua_ssl_trusted_certificate');
+
+for my $case ([ $node, 500, 'not without it' ], [ $set, 200, 'with it' ]) {
+    my ($on, $status, $what) = @$case;
+
+    is($on->get('/redis')->status, $status, "Redis is trusted: $what");
+    is($on->get('/ldap', headers => { 'Authorization' =>
+            'ldap ' . encode_base64('bob:s3cret', '') })->status, $status,
+       "the directory is trusted: $what");
+}
+
 is(up('distrusted', $set)->{status}, 502, 'not where a service has its own');
 is(up('name', $set)->{status}, 502, 'a certificate for another name');
 is(up('deep', $set)->{status}, 502, 'lua_ssl_verify_depth');
