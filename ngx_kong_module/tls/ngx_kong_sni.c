@@ -18,8 +18,8 @@
 
 #if (NGX_HTTP_SSL)
 
-/* since then nginx finds the server in this callback */
-#define NGX_KONG_NGINX_HELLO  1029002
+/* of these versions some find the server in this callback */
+#define NGX_KONG_NGINX_HELLO  1029000
 
 
 typedef struct {
