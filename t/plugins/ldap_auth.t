@@ -110,8 +110,9 @@ my %routes = (
     'ldaps-plain' => { ldaps => $true },
     refused => { ldap_port => free_port() },
     'refused-anon' => { ldap_port => free_port(), anonymous => 'guest' },
-    (map { ($_ => { ldap_port => $bad{$_} + 0, timeout => 400,
-                    cache_ttl => 0 }) } keys %bad),
+    (map { ($_ => { ldap_port => $bad{$_} + 0, cache_ttl => 0,
+                    timeout => /^(silent|slow)$/ ? 400 : 10000 }) }
+     keys %bad),
     waits => { ldap_port => $bad{slow} + 0, timeout => 10000,
                cache_ttl => 0 },
     never => { ldap_port => $bad{silent} + 0, timeout => 30000 },
