@@ -16,7 +16,7 @@
 
 
 #define NGX_KONG_REGEX_BUCKETS      1024
-#define NGX_KONG_REGEX_MEMORY       (512 * 1024)
+#define NGX_KONG_REGEX_MEMORY       (1024 * 1024)
 #define NGX_KONG_REGEX_OVERHEAD     64          /* of the allocators */
 #define NGX_KONG_REGEX_JIT_USES     8
 #define NGX_KONG_REGEX_MATCH_LIMIT  100000

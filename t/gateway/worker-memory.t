@@ -70,13 +70,13 @@ is(count($node, 418, map { "/p$_/ax$_" } 1 .. 50), 50, 'regexes match');
 my $before = private($node);
 is(count($node, 418, map { "/p$_/ax$_" } 1 .. $regexes), $regexes,
    'all of them');
-grown($node, $before, 1536, 'regexes');
+grown($node, $before, 2048, 'regexes');
 is(count($node, 404, map { "/p$_/ax" } 1 .. 50), 50, 'what has gone is back');
 is(count($node, 418, ('/p7/ax7') x 50), 50,
    'one that is used again and again');
 is(count($node, 418, map { "/p$_/ax$_" } reverse 1 .. $regexes), $regexes,
    'and all of them again');
-grown($node, $before, 1536, 'once more');
+grown($node, $before, 2048, 'once more');
 $node->stop;
 
 # --- services, each with timeouts of its own
