@@ -65,6 +65,7 @@ static void upstreams_from_name(arena_t *a, upstream_address_t *out,
 static const char *upstreams_host(arena_t *a, const upstream_t *u,
     const upstream_target_t *t, kong_address_t *address);
 static const char *upstreams_named(arena_t *a, const upstream_target_t *t);
+static void upstreams_write_lost(const upstream_t *u, size_t n, writer_t *w);
 static void upstreams_balancer(const upstream_t *u, writer_t *w,
     bytes_t *tables, kong_balancer_t *b);
 static void upstreams_hash(const upstream_t *u, writer_t *w,
@@ -270,6 +271,7 @@ upstreams_addresses(arena_t *a, upstream_t *u)
     u->hosts = arena_alloc(a, (n + 1) * sizeof(char *));
     u->names = arena_alloc(a, (n + 1) * sizeof(char *));
     u->texts = arena_alloc(a, (n + 1) * sizeof(ring_address_t));
+    u->lost = arena_alloc(a, u->n_targets * sizeof(char *));
 
     for (i = 0; i < u->n_targets; i++) {
         upstreams_target(a, u, &u->targets[i]);
@@ -291,6 +293,10 @@ upstreams_target(arena_t *a, upstream_t *u, const upstream_target_t *t)
         n = t->answer->n;
         list = arena_alloc(a, (n + 1) * sizeof(upstream_address_t));
         upstreams_from_name(a, list, t);
+    }
+
+    if (n == 0) {
+        u->lost[u->n_lost++] = upstreams_named(a, t);
     }
 
     for (i = 0; i < n && u->n < RING_ADDRESSES; i++) {
@@ -476,6 +482,32 @@ upstreams_write(upstream_t *u, size_t n, arena_t *a, writer_t *w,
     writer_take(w, KONG_SECTION_BALANCER_TABLES, tables.size / 4, tables.data,
                 tables.size);
     checks_write(&checks, w);
+    upstreams_write_lost(u, n, w);
+}
+
+
+static void
+upstreams_write_lost(const upstream_t *u, size_t n, writer_t *w)
+{
+    size_t              i, k, total;
+    kong_unresolved_t  *to;
+
+    for (i = 0, total = 0; i < n; i++) {
+        total += u[i].n_lost;
+    }
+
+    if (total == 0) {
+        return;
+    }
+
+    to = writer_records(w, KONG_SECTION_UNRESOLVED, total, sizeof(*to));
+
+    for (i = 0; to != NULL && i < n; i++) {
+        for (k = 0; k < u[i].n_lost; k++, to++) {
+            to->upstream = writer_string(w, u[i].name, u[i].len);
+            to->target = writer_string(w, u[i].lost[k], strlen(u[i].lost[k]));
+        }
+    }
 }
 
 

@@ -31,6 +31,8 @@ struct upstream_s {
     const char         **names;      /* "name:port" of their targets */
     ring_address_t      *texts;
     size_t               n;
+    const char         **lost;       /* of targets without an address */
+    size_t               n_lost;
 };
 
 

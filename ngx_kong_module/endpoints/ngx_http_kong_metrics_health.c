@@ -19,14 +19,34 @@ static ngx_uint_t ngx_http_kong_metrics_asks(const kong_segment_t *seg,
     uint32_t plugin);
 static ngx_int_t ngx_http_kong_metrics_target(ngx_http_kong_scrape_t *s,
     const kong_endpoint_t *e, const kong_address_t *a);
+static ngx_int_t ngx_http_kong_metrics_states(ngx_http_kong_scrape_t *s,
+    kong_str_t upstream, kong_str_t target, ngx_str_t *address,
+    ngx_uint_t state);
 
 
-/* an item is an endpoint, a part an address of it */
+/* in the order of their names */
+enum {
+    NGX_HTTP_KONG_DNS_ERROR = 0,
+    NGX_HTTP_KONG_CHECKS_OFF,
+    NGX_HTTP_KONG_UP,
+    NGX_HTTP_KONG_DOWN
+};
+
+static const char *const  ngx_http_kong_metrics_words[] = {
+    "dns_error", "healthchecks_off", "healthy", "unhealthy"
+};
+
+
+/* an item is an endpoint, a part an address of it; behind the endpoints come
+ * the targets that have none */
 ngx_int_t
 ngx_http_kong_metrics_health(ngx_http_kong_scrape_t *s)
 {
-    const kong_segment_t   *seg;
-    const kong_endpoint_t  *e;
+    uint32_t                  n;
+    ngx_str_t                 address = ngx_null_string;
+    const kong_segment_t     *seg;
+    const kong_endpoint_t    *e;
+    const kong_unresolved_t  *lost;
 
     if (s->item == 0 && s->part == 0 && !ngx_http_kong_metrics_wanted(s)) {
         return NGX_DONE;
@@ -34,8 +54,24 @@ ngx_http_kong_metrics_health(ngx_http_kong_scrape_t *s)
 
     seg = &s->generation->endpoints->seg;
 
-    if (s->item >= seg->sections[KONG_SECTION_ENDPOINTS].n) {
-        return NGX_DONE;
+    n = seg->sections[KONG_SECTION_ENDPOINTS].n;
+
+    if (s->item >= n) {
+
+        if (s->item - n >= seg->sections[KONG_SECTION_UNRESOLVED].n) {
+            return NGX_DONE;
+        }
+
+        lost = kong_segment_section(seg, KONG_SECTION_UNRESOLVED);
+        lost += s->item - n;
+
+        return ngx_http_kong_metrics_states(s,
+                                            kong_segment_str(seg,
+                                                             lost->upstream),
+                                            kong_segment_str(seg,
+                                                             lost->target),
+                                            &address,
+                                            NGX_HTTP_KONG_DNS_ERROR);
     }
 
     e = &seg->endpoints[s->item];
@@ -141,41 +177,51 @@ ngx_http_kong_metrics_target(ngx_http_kong_scrape_t *s,
     const kong_endpoint_t *e, const kong_address_t *a)
 {
     u_char                 ip[NGX_SOCKADDR_STRLEN];
-    size_t                 len;
-    kong_str_t             upstream, target;
-    ngx_uint_t             i, state;
-    ngx_kong_target_t     *t;
+    ngx_str_t              address;
+    ngx_uint_t             state;
     const kong_segment_t  *seg;
 
-    static const char *const  states[] = {
-        "dns_error", "healthchecks_off", "healthy", "unhealthy"
-    };
-
     seg = &s->generation->endpoints->seg;
-    upstream = kong_segment_str(seg, e->name);
-    target = kong_segment_str(seg, a->target ? a->target : a->host);
-    len = ngx_http_kong_health_ip(a, ip);
+    state = NGX_HTTP_KONG_CHECKS_OFF;
 
-    if (ngx_http_kong_metrics_room(s, 4 * (NGX_HTTP_KONG_HEALTH_LINE + len
-                                           + upstream.len + target.len))
+    if (kong_balancer_health(seg, kong_balancer(seg, e)) != NULL) {
+        state = ngx_kong_target_is_up(ngx_kong_target_peek(s->mcf->zone,
+                                                           a->id))
+                ? NGX_HTTP_KONG_UP : NGX_HTTP_KONG_DOWN;
+    }
+
+    address.data = ip;
+    address.len = ngx_http_kong_health_ip(a, ip);
+
+    return ngx_http_kong_metrics_states(s, kong_segment_str(seg, e->name),
+                                        kong_segment_str(seg, a->target
+                                                              ? a->target
+                                                              : a->host),
+                                        &address, state);
+}
+
+
+static ngx_int_t
+ngx_http_kong_metrics_states(ngx_http_kong_scrape_t *s, kong_str_t upstream,
+    kong_str_t target, ngx_str_t *address, ngx_uint_t state)
+{
+    ngx_uint_t  i;
+
+    if (ngx_http_kong_metrics_room(s, 4 * (NGX_HTTP_KONG_HEALTH_LINE
+                                           + upstream.len + target.len
+                                           + address->len))
         != NGX_OK)
     {
         return NGX_AGAIN;
     }
 
-    state = 1;
-
-    if (kong_balancer_health(seg, kong_balancer(seg, e)) != NULL) {
-        t = ngx_kong_target_peek(s->mcf->zone, a->id);
-        state = ngx_kong_target_is_up(t) ? 2 : 3;
-    }
-
     for (i = 0; i < 4; i++) {
         s->p = ngx_sprintf(s->p, "%V{upstream=\"%*s\",target=\"%*s\","
-                           "address=\"%*s\",state=\"%s\","
+                           "address=\"%V\",state=\"%s\","
                            "subsystem=\"http\"} %d\n", &s->family->name,
                            upstream.len, upstream.data, target.len,
-                           target.data, len, ip, states[i], i == state);
+                           target.data, address,
+                           ngx_http_kong_metrics_words[i], i == state);
     }
 
     return NGX_OK;

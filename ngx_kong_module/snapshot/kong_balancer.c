@@ -116,6 +116,26 @@ kong_balancer_verify(const kong_segment_t *seg, const kong_endpoint_t *e)
 }
 
 
+kong_segment_rc_t
+kong_unresolved_verify(const kong_segment_t *seg)
+{
+    uint32_t                  i;
+    const kong_unresolved_t  *u;
+
+    u = kong_segment_section(seg, KONG_SECTION_UNRESOLVED);
+
+    for (i = 0; i < seg->sections[KONG_SECTION_UNRESOLVED].n; i++) {
+        if (!kong_segment_ref_ok(seg, u[i].upstream)
+            || !kong_segment_ref_ok(seg, u[i].target))
+        {
+            return KONG_SEGMENT_OFFSET;
+        }
+    }
+
+    return KONG_SEGMENT_OK;
+}
+
+
 static unsigned
 kong_balancer_tables(const kong_segment_t *seg, const kong_balancer_t *b,
     uint32_t n_addresses)

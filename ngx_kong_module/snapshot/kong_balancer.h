@@ -103,6 +103,7 @@ uint32_t kong_ring_hash(const char *text, size_t len);
 /* for kong_segment.c */
 kong_segment_rc_t kong_balancer_verify(const kong_segment_t *seg,
     const kong_endpoint_t *e);
+kong_segment_rc_t kong_unresolved_verify(const kong_segment_t *seg);
 
 static inline int
 kong_status_in(const kong_statuses_t *s, unsigned status)

@@ -53,7 +53,9 @@ static const kong_section_def_t  kong_section_defs[] = {
       kong_certificate_verify },
     { KONG_SECTION_SNIS, sizeof(kong_sni_t), NULL },
     { KONG_SECTION_TRUST, sizeof(kong_trust_t), NULL },
-    { KONG_SECTION_TEXTS, sizeof(kong_texts_t), kong_texts_verify }
+    { KONG_SECTION_TEXTS, sizeof(kong_texts_t), kong_texts_verify },
+    { KONG_SECTION_UNRESOLVED, sizeof(kong_unresolved_t),
+      kong_unresolved_verify }
 };
 
 #define KONG_SECTION_DEFS                                                   \

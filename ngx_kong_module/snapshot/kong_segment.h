@@ -170,6 +170,12 @@ typedef struct {
                                         of a name */
 } kong_address_t;
 
+/* endpoints segment: a target without an address, for /metrics */
+typedef struct {
+    uint32_t  upstream;              /* ref: its name */
+    uint32_t  target;                /* ref: "name:port" */
+} kong_unresolved_t;
+
 /* certificates, consumers, credentials and plugins add their sections here
  * with their own records; unknown sections are skipped by older readers */
 typedef enum {
@@ -195,6 +201,7 @@ typedef enum {
     KONG_SECTION_HEALTH,
     KONG_SECTION_TRUST,              /* kong_certificate.h */
     KONG_SECTION_TEXTS,              /* kong_texts.h */
+    KONG_SECTION_UNRESOLVED,         /* kong_unresolved_t[] */
     KONG_SECTION_MAX = 32
 } kong_section_id_t;
 

@@ -400,18 +400,49 @@ is(http($node->{status}, '/metrics', version => '1.0')->status, 200,
    'HTTP/1.0');
 is(http($node->{proxy}, '/metrics')->status, 404, 'not on the proxy');
 
+# states of targets: checks that are off, one that is down, a name that leads
+# nowhere
+my $dead = free_port();
+
+$node->post_config({
+    _format_version => '3.0',
+    upstreams => [
+        { name => 'off', host_header => 'other.test', targets => [
+            { target => "127.0.0.1:$echo" }, { target => '[::1]:81' },
+            { target => 'nowhere.invalid' } ] },
+        { name => 'down', targets => [ { target => "127.0.0.1:$dead" } ],
+          healthchecks => { passive => { unhealthy =>
+              { tcp_failures => 1 } } } } ],
+    services => [ { name => 'down', host => 'down', retries => 0,
+                    routes => [ { paths => ['/down'] } ] } ],
+    plugins => [ plugin(upstream_health_metrics => $true) ],
+});
+
+$node->get('/down') for 1 .. 2;
+$m = metrics($node);
+
+my %state = map { /upstream="(\w+)",target="(.*?)",address="(.*?)",
+                   state="(\w+)"/x && $m->{value}{$_} ? ("$1 $2 $3" => $4)
+                                                      : () }
+            grep { /^kong_upstream_target_health/ } keys %{ $m->{value} };
+
+is_deeply(\%state, {
+    "off 127.0.0.1:$echo 127.0.0.1:$echo" => 'healthchecks_off',
+    'off [0000:0000:0000:0000:0000:0000:0000:0001]:81 [::1]:81'
+        => 'healthchecks_off',
+    'off nowhere.invalid:8000 ' => 'dns_error',
+    "down 127.0.0.1:$dead 127.0.0.1:$dead" => 'unhealthy',
+}, 'states of targets');
+
 my $c = KongHttp->connect($node->{status});
 
 is($c->request('/metrics')->status, 200, "a kept connection, $_")
     for 1 .. 3;
 
-my $health = sub { metrics($node)->{value} };
-
-ok(!grep({ /^kong_upstream_target_health/ } keys %{ $health->() }),
-   'no upstream, no health');
+my $value = sub { metrics($node)->{value} };
 
 kill('KILL', $node->controld);
-ok(wait_until(10, sub { ($health->()->{controld_up} // 1) == 0 }),
+ok(wait_until(10, sub { ($value->()->{controld_up} // 1) == 0 }),
    'controld is killed: /metrics says so');
 
 finish();
