@@ -64,6 +64,8 @@ typedef struct {
     uint32_t      error;             /* KONG_ENDPOINT_* when n is 0 */
     const kong_address_t *addresses; /* id may be 0: computed */
     size_t        n;
+    const char   *names;             /* at `host` of an address of an SRV
+                                        record: its target; may be NULL */
 } compile_endpoint_t;
 
 

@@ -226,6 +226,7 @@ endpoints_addresses(kong_address_t *to, const compile_endpoint_t *from,
             memset(to[i].addr + 4, 0, sizeof(to[i].addr) - 4);
         }
 
+        to[i].host = 0;
         to[i].target = 0;
 
         if (to[i].id == 0) {

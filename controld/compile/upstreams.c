@@ -36,6 +36,7 @@ struct upstream_address_s {
     kong_address_t   address;
     char             ip[INET6_ADDRSTRLEN + 2];
     const char      *text;           /* "ip:port" */
+    const char      *name;           /* the SRV record's target, or NULL */
 };
 
 typedef struct {
@@ -63,7 +64,9 @@ static size_t upstreams_literal(upstream_address_t *out,
 static void upstreams_from_name(arena_t *a, upstream_address_t *out,
     const upstream_target_t *t);
 static const char *upstreams_host(arena_t *a, const upstream_t *u,
-    const upstream_target_t *t, kong_address_t *address);
+    const upstream_target_t *t, const upstream_address_t *from,
+    kong_address_t *address);
+static unsigned upstreams_is_name(const char *name);
 static const char *upstreams_named(arena_t *a, const upstream_target_t *t);
 static void upstreams_write_lost(const upstream_t *u, size_t n, writer_t *w);
 static void upstreams_balancer(const upstream_t *u, writer_t *w,
@@ -73,6 +76,7 @@ static void upstreams_hash(const upstream_t *u, writer_t *w,
 static uint32_t upstreams_hash_name(const value_t *v, writer_t *w,
     const char *prefix, unsigned kind);
 static uint64_t upstreams_row_sum(const value_t *row, uint64_t seed);
+static unsigned upstreams_is_true(const value_t *v, const char *field);
 static unsigned upstreams_word(const upstream_word_t *words,
     const value_t *v);
 static double upstreams_number(const value_t *v, const char *path,
@@ -305,7 +309,8 @@ upstreams_target(arena_t *a, upstream_t *u, const upstream_target_t *t)
                                                   &list[i].address);
 
         u->addresses[u->n] = list[i].address;
-        u->hosts[u->n] = upstreams_host(a, u, t, &u->addresses[u->n]);
+        u->hosts[u->n] = upstreams_host(a, u, t, &list[i],
+                                        &u->addresses[u->n]);
         u->names[u->n] = upstreams_named(a, t);
         u->texts[u->n].ip = arena_strndup(a, list[i].ip, strlen(list[i].ip));
         u->texts[u->n].port = list[i].address.port;
@@ -363,6 +368,10 @@ upstreams_from_name(arena_t *a, upstream_address_t *out,
             if (from->port != 0) {
                 out[i].address.port = from->port;
             }
+
+            if (from->host != 0 && t->answer->names != NULL) {
+                out[i].name = t->answer->names + from->host;
+            }
         }
 
         (void) inet_ntop(from->ipv6 ? AF_INET6 : AF_INET, from->addr, ip,
@@ -388,7 +397,7 @@ upstreams_named(arena_t *a, const upstream_target_t *t)
 /* with the port behind it; host_len says where that begins */
 static const char *
 upstreams_host(arena_t *a, const upstream_t *u, const upstream_target_t *t,
-    kong_address_t *address)
+    const upstream_address_t *from, kong_address_t *address)
 {
     char           *text;
     host_t          host;
@@ -409,11 +418,39 @@ upstreams_host(arena_t *a, const upstream_t *u, const upstream_target_t *t,
         return arena_printf(a, "%s:%u", header->u.string, address->port);
     }
 
-    text = arena_printf(a, t->host.kind == HOST_IPV6 ? "[%s]" : "%s",
-                        t->host.host);
+    if (upstreams_is_true(u->entity, "use_srv_name")
+        && upstreams_is_name(from->name))
+    {
+        text = arena_printf(a, "%s", from->name);
+
+    } else {
+        text = arena_printf(a, t->host.kind == HOST_IPV6 ? "[%s]" : "%s",
+                            t->host.host);
+    }
+
     address->host_len = (uint16_t) strlen(text);
 
     return arena_printf(a, "%s:%u", text, address->port);
+}
+
+
+/* what a name server says goes into a header only if it is one */
+static unsigned
+upstreams_is_name(const char *name)
+{
+    host_t  host;
+
+    return name != NULL && host_parse(name, strlen(name), &host) == HOST_OK
+           && host.kind != HOST_IPV6 && host.port < 0;
+}
+
+
+static unsigned
+upstreams_is_true(const value_t *v, const char *field)
+{
+    v = value_get(v, field);
+
+    return v != NULL && v->kind == VALUE_BOOL && v->u.boolean;
 }
 
 

@@ -96,7 +96,7 @@ dns_entry_put(dns_entry_t *e)
     }
 
     event_free(e->timer);
-    free(e->addresses.items);
+    dns_addresses_release(&e->addresses);
     free(e->name);
     free(e);
 }
@@ -320,12 +320,16 @@ dns_take(dns_entry_t *e, dns_addresses_t *found)
     same = (e->addresses.n == found->n
             && memcmp(e->addresses.items, found->items,
                       found->n * sizeof(kong_address_t))
-               == 0);
+               == 0
+            && e->addresses.names_len == found->names_len
+            && (found->names_len == 0
+                || memcmp(e->addresses.names + 1, found->names + 1,
+                          found->names_len - 1)
+                   == 0));
 
-    free(e->addresses.items);
+    dns_addresses_release(&e->addresses);
     e->addresses = *found;
-    found->items = NULL;
-    found->n = 0;
+    memset(found, 0, sizeof(dns_addresses_t));
 
     e->known = 1;
     e->error = KONG_ENDPOINT_OK;
@@ -333,6 +337,15 @@ dns_take(dns_entry_t *e, dns_addresses_t *found)
     if (!same) {
         e->dns->changed(e->dns->data);
     }
+}
+
+
+void
+dns_addresses_release(dns_addresses_t *a)
+{
+    free(a->items);
+    free(a->names);
+    memset(a, 0, sizeof(dns_addresses_t));
 }
 
 
@@ -385,8 +398,7 @@ dns_miss(dns_entry_t *e, resolver_rc_t rc)
         return;
     }
 
-    free(e->addresses.items);
-    memset(&e->addresses, 0, sizeof(dns_addresses_t));
+    dns_addresses_release(&e->addresses);
     e->known = 1;
     e->error = error;
 

@@ -19,6 +19,7 @@ static void dns_answer_srv(dns_question_t *q,
     const resolver_record_t *records, size_t n);
 static void dns_srv_target(dns_question_t *q, const resolver_record_t *srv,
     const resolver_record_t *records, size_t n);
+static uint32_t dns_add_name(dns_addresses_t *to, const char *name);
 static void dns_ttl(dns_slot_t *slot, double ttl);
 
 
@@ -150,6 +151,7 @@ dns_srv_target(dns_question_t *q, const resolver_record_t *srv,
 
     said.port = srv->port;
     said.weight = (srv->weight != 0) ? srv->weight : 1;
+    memcpy(said.target, srv->target, sizeof(said.target));
     memset(addr, 0, sizeof(addr));
 
     /* "." says that the service is not there */
@@ -202,6 +204,15 @@ dns_add(dns_slot_t *slot, const uint8_t *addr, unsigned ipv6,
         if (a->ipv6 == ipv6 && a->port == port
             && memcmp(a->addr, addr, ipv6 ? 16 : 4) == 0)
         {
+            /* of two records the one whose target comes first in order, so
+             * that answers may come in any */
+
+            if (srv != NULL && a->host != 0
+                && strcmp(srv->target, slot->addresses.names + a->host) < 0)
+            {
+                a->host = dns_add_name(&slot->addresses, srv->target);
+            }
+
             return;
         }
     }
@@ -221,6 +232,31 @@ dns_add(dns_slot_t *slot, const uint8_t *addr, unsigned ipv6,
     a->port = port;
     a->weight = (srv != NULL) ? srv->weight : 1;
     a->flags = (srv != NULL) ? KONG_ADDRESS_SRV : 0;
+    a->host = (srv != NULL) ? dns_add_name(&slot->addresses, srv->target) : 0;
+}
+
+
+/* its offset; 0: out of memory */
+static uint32_t
+dns_add_name(dns_addresses_t *to, const char *name)
+{
+    char      *p;
+    size_t     len;
+    uint32_t   at;
+
+    len = strlen(name) + 1;
+    at = (to->names_len != 0) ? to->names_len : 1;
+
+    p = realloc(to->names, at + len);
+    if (p == NULL) {
+        return 0;
+    }
+
+    memcpy(p + at, name, len);
+    to->names = p;
+    to->names_len = at + (uint32_t) len;
+
+    return at;
 }
 
 
@@ -279,7 +315,7 @@ dns_lookup_put(dns_lookup_t *l)
     }
 
     for (i = 0; i < l->n; i++) {
-        free(l->slots[i].addresses.items);
+        dns_addresses_release(&l->slots[i].addresses);
     }
 
     free(l);

@@ -25,9 +25,13 @@
 typedef struct dns_entry_s   dns_entry_t;
 typedef struct dns_lookup_s  dns_lookup_t;
 
+/* `host` of an item is the offset of its SRV record's target in `names`, 0:
+ * it is not of one */
 typedef struct {
     kong_address_t  *items;
     size_t           n;
+    char            *names;            /* from 1 on, each with its NUL */
+    uint32_t         names_len;
 } dns_addresses_t;
 
 struct dns_entry_s {
@@ -59,6 +63,7 @@ typedef struct {
 typedef struct {
     uint16_t  port;
     uint16_t  weight;
+    char      target[256];
 } dns_srv_t;
 
 struct dns_lookup_s {
@@ -117,6 +122,7 @@ void dns_entry_schedule(dns_entry_t *e, double seconds);
 void dns_start(dns_entry_t *e);
 void dns_finish(dns_lookup_t *l, dns_slot_t *best);
 void dns_take(dns_entry_t *e, dns_addresses_t *found);
+void dns_addresses_release(dns_addresses_t *a);
 double dns_now(void);
 
 /* dns_lookup.c */

@@ -155,6 +155,7 @@ dns_set_endpoints(arena_t *a, const dns_set_t *set, size_t *n)
         out[i].len = strlen(e->name);
         out[i].addresses = e->addresses.items;
         out[i].n = e->addresses.n;
+        out[i].names = e->addresses.names;
 
         if (out[i].n == 0) {
             out[i].error = e->known ? e->error : KONG_ENDPOINT_DNS_ERROR;
@@ -173,6 +174,7 @@ dns_seed(dns_t *d, const char *name, const kong_address_t *addresses,
     dns_entry_t      *e;
     dns_addresses_t   copy;
 
+    memset(&copy, 0, sizeof(copy));
     HASH_FIND_STR(d->entries, name, e);
 
     if (e == NULL || e->known || n == 0 || n > DNS_ADDRESSES) {
@@ -207,6 +209,7 @@ dns_sum(const compile_endpoint_t *endpoints, size_t n)
 {
     size_t                 i, k;
     uint64_t               sum, h;
+    const char            *name;
     kong_address_t         a;
     const kong_address_t  *from;
 
@@ -228,6 +231,11 @@ dns_sum(const compile_endpoint_t *endpoints, size_t n)
             a.flags = from->flags;
 
             h = XXH3_64bits_withSeed(&a, sizeof(a), h);
+
+            if (from->host != 0 && endpoints[i].names != NULL) {
+                name = endpoints[i].names + from->host;
+                h = XXH3_64bits_withSeed(name, strlen(name), h);
+            }
         }
 
         sum += XXH3_64bits(&h, sizeof(h));

@@ -355,10 +355,10 @@ test_endpoints(void **state)
         { .addr = { 10, 0, 0, 1 }, .id = 77 }
     };
     static const compile_endpoint_t  endpoints[] = {
-        { "b.example", 9, 0, addresses, 2 },
-        { "gone.example", 12, KONG_ENDPOINT_UNKNOWN, NULL, 0 },
-        { "a.example", 9, 0, addresses + 2, 1 },
-        { "B.example", 9, KONG_ENDPOINT_DNS_ERROR, NULL, 0 }
+        { "b.example", 9, 0, addresses, 2, NULL },
+        { "gone.example", 12, KONG_ENDPOINT_UNKNOWN, NULL, 0, NULL },
+        { "a.example", 9, 0, addresses + 2, 1, NULL },
+        { "B.example", 9, KONG_ENDPOINT_DNS_ERROR, NULL, 0, NULL }
     };
 
     (void) state;

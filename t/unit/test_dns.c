@@ -337,6 +337,11 @@ addresses(dns_set_t *set)
         at += snprintf(text + at, sizeof(text) - at, "%s%s:%u*%u",
                        i == 0 ? "" : " ", ip, e->addresses[i].port,
                        e->addresses[i].weight);
+
+        if (e->addresses[i].host != 0) {
+            at += snprintf(text + at, sizeof(text) - at, "@%s",
+                           e->names + e->addresses[i].host);
+        }
     }
 
     arena_free(a);
@@ -419,7 +424,29 @@ test_srv(void **state)
     zone = records;
     start("LAST,SRV,A,CNAME", NULL);
     assert_string_equal(addresses(resolve("s.test")),
-                        "10.0.0.1:8001*1 10.0.0.2:8002*30");
+                        "10.0.0.1:8001*1@t1.test 10.0.0.2:8002*30@t2.test");
+}
+
+
+/* of two records for one address the first in order, whatever comes first */
+static void
+test_srv_names(void **state)
+{
+    static const record_t  records[] = {
+        { "s.test", RESOLVER_SRV, 60, "5 1 80 t2.test" },
+        { "s.test", RESOLVER_SRV, 60, "5 1 80 t1.test" },
+        { "s.test", RESOLVER_SRV, 60, "5 1 80 t3.test" },
+        { "t1.test", RESOLVER_A, 60, "10.0.0.1" },
+        { "t2.test", RESOLVER_A, 60, "10.0.0.1" },
+        { "t3.test", RESOLVER_A, 60, "10.0.0.1" },
+        { NULL, 0, 0, NULL }
+    };
+
+    (void) state;
+
+    zone = records;
+    start("LAST,SRV,A,CNAME", NULL);
+    assert_string_equal(addresses(resolve("s.test")), "10.0.0.1:80*1@t1.test");
 }
 
 
@@ -665,6 +692,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_a, setup, teardown),
         cmocka_unit_test_setup_teardown(test_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_srv, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_srv_names, setup, teardown),
         cmocka_unit_test_setup_teardown(test_silent_srv, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cname, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errors, setup, teardown),

@@ -43,6 +43,9 @@ static const char  text[] =
     "  algorithm: least-connections\n"
     "  healthchecks: {passive: {unhealthy: {http_failures: 3}}}\n"
     "  targets: [{target: 'srv.test:9', weight: 0}]\n"
+    "- name: by-srv\n"
+    "  use_srv_name: true\n"
+    "  targets: [{target: 'srv.test:9'}, {target: 'two.test:7'}]\n"
     "- name: hashed\n"
     "  hash_on: header\n"
     "  hash_on_header: X-Key\n"
@@ -90,11 +93,13 @@ make(made_t *m, uint32_t generation)
     two[1] = address("10.0.0.3", 0, 1, 0);
     srv[0] = address("10.0.0.4", 4000, 40, KONG_ADDRESS_SRV);
     srv[1] = address("10.0.0.5", 0, 2, KONG_ADDRESS_SRV);
+    srv[0].host = 1;
+    srv[1].host = 9;
 
     const compile_endpoint_t  names[] = {
-        { "two.test", 8, 0, two, 2 },
-        { "gone.test", 9, KONG_ENDPOINT_UNKNOWN, NULL, 0 },
-        { "srv.test", 8, 0, srv, 2 }
+        { "two.test", 8, 0, two, 2, NULL },
+        { "gone.test", 9, KONG_ENDPOINT_UNKNOWN, NULL, 0, NULL },
+        { "srv.test", 8, 0, srv, 2, "\0t1.test\0t2\r\nx: y" }
     };
 
     m->arena = arena_new();
@@ -219,6 +224,14 @@ test_srv(void **state)
     assert_true(kong_status_in(&h->passive.healthy, 308));
     assert_false(kong_status_in(&h->passive.healthy, 99));
     assert_false(kong_status_in(&h->passive.healthy, 1000));
+
+    /* the record's target, if it is a name that a header may have */
+    e = find(&m, "by-srv");
+    a = m.seg.addresses + e->first;
+    check(&m, &a[0], "10.0.0.4", "t1.test:4000");
+    assert_int_equal(a[0].host_len, 7);
+    check(&m, &a[1], "10.0.0.5", "srv.test:9");
+    check(&m, &a[2], "10.0.0.20", "two.test:7");
 
     /* another upstream, though its name differs in case only */
     e = find(&m, "Srv");
