@@ -265,13 +265,13 @@ checker_header(arena_t *a, probe_settings_t *s, const char *name,
     const value_t *value)
 {
     char               *text, *p;
-    size_t              i;
+    size_t              i, len;
     unsigned char       ch;
     struct curl_slist  *list;
 
-    text = arena_alloc(a, strlen(name) + sizeof(": ")
-                          + (value != NULL ? value->len * 3 : 0));
-    p = text + sprintf(text, "%s:%s", name, value == NULL ? "" : " ");
+    len = strlen(name) + sizeof(": ") + (value != NULL ? value->len * 3 : 0);
+    text = arena_alloc(a, len);
+    p = text + snprintf(text, len, "%s:%s", name, value == NULL ? "" : " ");
 
     for (i = 0; value != NULL && i < value->len; i++) {
         ch = (unsigned char) value->u.string[i];
