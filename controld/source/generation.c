@@ -9,15 +9,17 @@
 
 #include "../model/types.h"
 #include "generation.h"
+#include "vault.h"
 
 
 static void generation_service(arena_t *a, const generation_t *g,
     const value_t *row, const char **names, size_t *n);
-static void generation_plugin(arena_t *a, const value_t *row,
-    const char **names, size_t *n);
+static void generation_plugin(arena_t *a, const generation_t *g,
+    const value_t *row, const char **names, size_t *n);
 static void generation_target(arena_t *a, const value_t *row,
     const char **names, size_t *n);
-static const value_t *generation_url(arena_t *a, const value_t *url);
+static const value_t *generation_url(arena_t *a, const config_t *c,
+    const value_t *url);
 static const char *generation_lower(arena_t *a, const char *name,
     size_t len);
 static int generation_by_name(const void *one, const void *two);
@@ -108,7 +110,7 @@ generation_hosts(arena_t *a, const generation_t *g, size_t *n)
     }
 
     for (i = 0; plugins != NULL && i < plugins->n; i++) {
-        generation_plugin(a, plugins->rows[i], names, n);
+        generation_plugin(a, g, plugins->rows[i], names, n);
     }
 
     if (*n != 0) {
@@ -167,8 +169,8 @@ generation_target(arena_t *a, const value_t *row, const char **names,
 
 /* servers that a plugin of the module connects to */
 static void
-generation_plugin(arena_t *a, const value_t *row, const char **names,
-    size_t *n)
+generation_plugin(arena_t *a, const generation_t *g, const value_t *row,
+    const char **names, size_t *n)
 {
     const char     *name;
     const value_t  *config, *host;
@@ -190,7 +192,8 @@ generation_plugin(arena_t *a, const value_t *row, const char **names,
         host = value_get(value_get(config, "redis"), "host");
 
     } else if (strcmp(name, "http-log") == 0) {
-        host = generation_url(a, value_get(config, "http_endpoint"));
+        host = generation_url(a, g->config,
+                              value_get(config, "http_endpoint"));
 
     } else if (strcmp(name, "tcp-log") == 0 || strcmp(name, "udp-log") == 0
                || strcmp(name, "loggly") == 0)
@@ -209,13 +212,18 @@ generation_plugin(arena_t *a, const value_t *row, const char **names,
 
 /* the host of a URL, as a string; NULL when there is none */
 static const value_t *
-generation_url(arena_t *a, const value_t *url)
+generation_url(arena_t *a, const config_t *c, const value_t *url)
 {
     size_t       n;
     value_t     *host;
-    const char  *p, *at;
+    const char  *p, *at, *err;
 
     p = value_cstr(url);
+
+    if (p != NULL && vault_is_reference(url)) {
+        p = vault_resolve(a, c, p, url->len, &err);
+    }
+
     p = (p != NULL) ? strstr(p, "://") : NULL;
 
     if (p == NULL) {

@@ -349,4 +349,52 @@ my %ids = map { $_->{request}{id} => 1 } @counted;
 is(scalar keys %ids, 1000, 'each once');
 kill_pid($_) for @pids;
 
+# what entities look like follows them, with the small changes, too
+sub document
+{
+    my ($tag, @more) = @_;
+
+    return {
+        _format_version => '3.0',
+        consumers => [ { username => 'carol', custom_id => "id-$tag",
+                         keyauth_credentials => [ { key => 'c' } ] } ],
+        plugins => [ file_log('changing') ],
+        services => [ {
+            name => 's', url => "http://127.0.0.1:$upstream/",
+            tags => [ $tag ], routes => [
+                { name => 'changing', paths => [ '/changing' ],
+                  tags => [ "route-$tag" ],
+                  plugins => [ { name => 'key-auth' } ] },
+                @more ]
+        } ]
+    };
+}
+
+my $other = node_start(workers => 1, config => document('one'));
+
+for my $tag (qw(one two three)) {
+    my @more = $tag eq 'one' ? ()
+        : { name => "new-$tag", paths => [ "/new-$tag" ], tags => [ 'new' ] };
+
+    $other->write_config(document($tag, @more)) if $tag ne 'one';
+
+    ok(wait_until(20, sub {
+        $other->get('/changing', headers => { apikey => 'c' });
+        my @all = log_wait("$dir/changing", 1);
+        $r = $all[-1];
+        $r->{service}{tags}[0] eq $tag
+    }), "a service that changes: $tag");
+
+    is($r->{route}{tags}[0], "route-$tag", 'its route');
+    is($r->{consumer}{custom_id}, "id-$tag", 'and a consumer');
+
+    next if !@more;
+
+    $n = () = log_text("$dir/changing") =~ /\n/g;
+    $other->get("/new-$tag");
+    $r = (log_wait("$dir/changing", $n + 1))[$n];
+    is($r->{route}{name}, "new-$tag", 'a new route');
+    is($r->{route}{tags}[0], 'new', 'and what it looks like');
+}
+
 finish();
