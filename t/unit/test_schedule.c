@@ -50,7 +50,7 @@ run(schedule_t *s, schedule_item_t *item, int64_t now)
 static void
 test_intervals(void **state)
 {
-    int              i;
+    int              i, early, late;
     int64_t          now, was;
     schedule_t      *s;
     schedule_item_t  item;
@@ -58,6 +58,8 @@ test_intervals(void **state)
 
     (void) state;
 
+    early = 0;
+    late = 0;
     s = schedule_new(8, 1);
     group(&g, 10000, 400, 2);
 
@@ -73,8 +75,14 @@ test_intervals(void **state)
         now = run(s, &item, was + 50);
         assert_in_range(now - was, 9500, 10500);
         schedule_done(s, &item, now + 50);
+        early += (now - was < 9800);
+        late += (now - was > 10200);
         was = now;
     }
+
+    /* neither all at once nor ever later */
+    assert_in_range(early, 20, 100);
+    assert_in_range(late, 20, 100);
 
     /* down: the other interval, from now on */
     schedule_turn(s, &item, 1, was + 1000);
