@@ -90,6 +90,7 @@ ngx_kong_publish_begin(ngx_kong_publish_t *publish, ngx_str_t *err)
     }
 
     if (publish->fresh[0] || publish->fresh[1]) {
+        publish->flags = KONG_SEGMENT_VERIFY|KONG_SEGMENT_PATIENT;
 
         if (ngx_kong_verifier_start(ngx_kong_publish_read,
                                     ngx_kong_publish_proven, publish)
@@ -98,6 +99,7 @@ ngx_kong_publish_begin(ngx_kong_publish_t *publish, ngx_str_t *err)
             return NGX_AGAIN;
         }
 
+        publish->flags = KONG_SEGMENT_VERIFY;
         ngx_kong_publish_read(publish);
     }
 
@@ -150,7 +152,7 @@ ngx_kong_publish_read(void *data)
 
     for (i = 0; i < NGX_KONG_PUBLISH_MAPS; i++) {
         if (publish->fresh[i]) {
-            ngx_kong_map_read(publish->maps[i], KONG_SEGMENT_VERIFY);
+            ngx_kong_map_read(publish->maps[i], publish->flags);
         }
     }
 }

@@ -21,6 +21,7 @@ typedef struct {
     uint32_t                    generations[2];   /* config, endpoints */
     ngx_kong_map_t             *maps[2];
     ngx_uint_t                  fresh[2];  /* the map is not accepted yet */
+    ngx_uint_t                  flags;     /* of kong_segment_open() */
     ngx_kong_published_pt       handler;   /* NULL: nobody waits for it */
     void                       *data;
 } ngx_kong_publish_t;

@@ -452,6 +452,7 @@ kong_verify_node(verify_t *v, verify_frame_t *f)
     const uint8_t      *p, *fan;
     kong_segment_rc_t   rc;
 
+    kong_segment_rest(v->seg, 2);
     f->node = (uint32_t) v->pos;
     p = kong_verify_take(v, sizeof(uint32_t));
 

@@ -6,11 +6,18 @@
  * without any further check; the time to verify is linear in its size.
  */
 
+#include <time.h>
+
 #include "kong_balancer.h"
 #include "kong_certificate.h"
 #include "kong_index.h"
 #include "kong_plugin.h"
 #include "kong_texts.h"
+
+
+/* how much is verified in one go, by someone patient */
+#define KONG_SEGMENT_STEPS       8192
+#define KONG_SEGMENT_PAGE_STEPS  20
 
 
 /* records of one size in a section; their refs and indexes are verified by
@@ -22,6 +29,7 @@ typedef struct {
 } kong_section_def_t;
 
 
+static uint64_t kong_segment_sum(const kong_segment_t *seg);
 static kong_segment_rc_t kong_segment_head(kong_segment_t *seg,
     kong_segment_kind_t kind);
 static kong_segment_rc_t kong_segment_table(kong_segment_t *seg);
@@ -73,11 +81,12 @@ kong_segment_open(kong_segment_t *seg, const void *base, size_t size,
     seg->base = base;
     seg->size = size;
     seg->header = base;
+    seg->patient = (flags & KONG_SEGMENT_PATIENT) != 0;
 
     rc = kong_segment_head(seg, kind);
 
     if (rc == KONG_SEGMENT_OK && (flags & KONG_SEGMENT_VERIFY)
-        && kong_segment_checksum(base, size) != seg->header->checksum)
+        && kong_segment_sum(seg) != seg->header->checksum)
     {
         rc = KONG_SEGMENT_CHECKSUM;
     }
@@ -89,6 +98,8 @@ kong_segment_open(kong_segment_t *seg, const void *base, size_t size,
     if (rc == KONG_SEGMENT_OK && (flags & KONG_SEGMENT_VERIFY)) {
         rc = kong_segment_verify(seg);
     }
+
+    seg->patient = 0;
 
     if (rc != KONG_SEGMENT_OK) {
         memset(seg, 0, sizeof(kong_segment_t));
@@ -145,17 +156,55 @@ kong_segment_head(kong_segment_t *seg, kong_segment_kind_t kind)
 uint64_t
 kong_segment_checksum(const void *base, size_t size)
 {
+    kong_segment_t  seg;
+
+    seg.base = base;
+    seg.size = size;
+    seg.patient = 0;
+
+    return kong_segment_sum(&seg);
+}
+
+
+static uint64_t
+kong_segment_sum(const kong_segment_t *seg)
+{
     size_t    i, n;
     uint64_t  sum;
 
-    n = (size + KONG_SEGMENT_PAGE - 1) / KONG_SEGMENT_PAGE;
+    n = (seg->size + KONG_SEGMENT_PAGE - 1) / KONG_SEGMENT_PAGE;
     sum = 0;
 
     for (i = 0; i < n; i++) {
-        sum += kong_segment_page_hash(base, size, i);
+        sum += kong_segment_page_hash(seg->base, seg->size, i);
+        kong_segment_rest(seg, KONG_SEGMENT_PAGE_STEPS);
     }
 
     return sum;
+}
+
+
+/* a sleep, however short, lets those in who wait for the CPU, and who comes
+ * next finds it free; a priority alone only divides it */
+void
+kong_segment_rest(const kong_segment_t *seg, unsigned n)
+{
+    struct timespec  ts;
+
+    static _Thread_local unsigned  steps;
+
+    if (!seg->patient) {
+        return;
+    }
+
+    steps += n;
+
+    if (steps >= KONG_SEGMENT_STEPS) {
+        steps = 0;
+        ts.tv_sec = 0;
+        ts.tv_nsec = 1000;
+        (void) nanosleep(&ts, NULL);
+    }
 }
 
 
@@ -315,6 +364,7 @@ kong_segment_ref_ok(const kong_segment_t *seg, uint32_t ref)
         return 1;
     }
 
+    kong_segment_rest(seg, 1);
     s = &seg->sections[KONG_SECTION_STRINGS];
 
     if (ref % 4 != 0 || ref < s->offset) {

@@ -226,9 +226,13 @@ typedef struct {
     const uint8_t                *predicates;
     const uint8_t                *index;
     kong_section_t                sections[KONG_SECTION_MAX]; /* by id */
+    unsigned                      patient;
 } kong_segment_t;
 
-#define KONG_SEGMENT_VERIFY  1
+#define KONG_SEGMENT_VERIFY   1
+#define KONG_SEGMENT_PATIENT  2      /* while it verifies, the thread rests
+                                        every few hundred microseconds: for
+                                        one beside a thread that serves */
 
 
 /* kind 0 accepts any.  Without KONG_SEGMENT_VERIFY only the header is read
@@ -262,6 +266,8 @@ const void *kong_segment_section(const kong_segment_t *seg,
     kong_section_id_t id);
 /* for verifiers of further sections: a null or a sound string */
 int kong_segment_ref_ok(const kong_segment_t *seg, uint32_t ref);
+/* n steps of some ten nanoseconds each were done */
+void kong_segment_rest(const kong_segment_t *seg, unsigned n);
 
 /* NULL when the key is not there */
 const kong_endpoint_t *kong_segment_endpoint(const kong_segment_t *seg,
