@@ -221,7 +221,6 @@ sub watch
 
         $conn = undef if $n{requests} % 10 == 0;
 
-        my $kept = defined $conn;
         my ($answer, $what);
 
         $conn ||= KongHttp->connect($port, timeout => 10);
@@ -229,8 +228,8 @@ sub watch
                         : KongHttp::Answer->failed('connect');
         last if $over;
 
-        # a kept connection that was closed in between
-        if ($answer->status == 0 && $kept && $answer->body eq '') {
+        # a connection that was closed in between, or whose worker was killed
+        if ($conn && $answer->status == 0 && $answer->body eq '') {
             $n{cut}++;
             $conn = undef;
             redo;
@@ -338,7 +337,7 @@ sub stop
 
 # --- what every watch must show
 
-# no request failed; `cut` kept connections may have been closed
+# no request failed; `cut` connections may have been closed
 sub is_good
 {
     my ($self, $name, %o) = @_;
