@@ -198,7 +198,7 @@ def probes(bench, node):
 def change(bench, db, all_probes, i, seconds=60):
     """ms from the commit's return until every worker serves it."""
     db.sql(f"UPDATE routes SET paths = '{{/marker-{i}}}' "
-           "WHERE name = 'marker'")
+           "WHERE id = md5('marker')::uuid")
     began = time.monotonic()
     for probe in all_probes:
         while probe.status(f"/marker-{i}") == 404:
@@ -295,7 +295,7 @@ def churn(bench, args, work, upstream):
         while not stop.is_set():
             count[0] += 1
             db.sql(f"UPDATE routes SET paths = '{{/marker-{count[0]}}}' "
-                   "WHERE name = 'marker'")
+                   "WHERE id = md5('marker')::uuid")
             end += 1 / args.changes_per_second
             stop.wait(max(0, end - time.monotonic()))
 
