@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "image.h"
-#include "../../ngx_kong_module/snapshot/kong_index.h"
 #include "../../ngx_kong_module/snapshot/kong_pages.h"
 
 
@@ -161,16 +160,14 @@ image_copy(image_t *im, segment_buf_t *out)
 static int
 image_pages(const image_t *im, size_t n, segment_buf_t *out)
 {
-    size_t         i, len, head;
+    size_t         i, len, size;
     uint8_t       *to;
     uint32_t      *list;
-    kong_pages_t  *pages;
+    kong_pages_t   head, *pages;
 
-    head = sizeof(kong_pages_t) + n * sizeof(uint32_t);
-    len = (head + KONG_SEGMENT_PAGE - 1) / KONG_SEGMENT_PAGE
-          * KONG_SEGMENT_PAGE;
-
-    pages = calloc(1, len + n * KONG_SEGMENT_PAGE);
+    head.n = (uint32_t) n;
+    size = kong_pages_at(&head, head.n);
+    pages = calloc(1, size);
 
     if (pages == NULL) {
         return -1;
@@ -184,10 +181,10 @@ image_pages(const image_t *im, size_t n, segment_buf_t *out)
     pages->base = im->whole;
     pages->base_checksum = im->whole_sum;
     pages->size = im->size;
-    pages->n = (uint32_t) n;
+    pages->n = head.n;
 
     list = (uint32_t *) (pages + 1);
-    to = (uint8_t *) pages + len;
+    to = (uint8_t *) pages + kong_pages_at(pages, 0);
 
     for (i = 0; i < im->n; i++) {
 
@@ -202,9 +199,9 @@ image_pages(const image_t *im, size_t n, segment_buf_t *out)
         to += KONG_SEGMENT_PAGE;
     }
 
-    pages->checksum = XXH3_64bits(pages, head);
+    pages->checksum = kong_pages_sum(pages);
     out->data = (uint8_t *) pages;
-    out->size = (size_t) (to - out->data);
+    out->size = size;
     out->refs = NULL;
 
     return 0;

@@ -51,7 +51,7 @@ segment_buf_share(segment_buf_t *buf, segment_buf_t *other)
 unsigned
 segment_buf_is_pages(const segment_buf_t *buf)
 {
-    return memcmp(buf->data, KONG_PAGES_MAGIC, sizeof(KONG_PAGES_MAGIC)) == 0;
+    return kong_pages_is(buf->data, buf->size) != 0;
 }
 
 
@@ -71,7 +71,7 @@ segment_buf_hash(segment_buf_t *buf, compile_state_t *state,
 
     if (pages) {
         p = (const kong_pages_t *) (const void *) buf->data;
-        at = buf->size - (size_t) p->n * KONG_SEGMENT_PAGE;
+        at = kong_pages_at(p, 0);
         size = p->size;
     }
 
