@@ -16,10 +16,27 @@ use KongTest;
 use POSIX ();
 use Socket;
 
-our @EXPORT = qw(log_dir log_wait log_text sink_new);
+our @EXPORT = qw(log_config log_dir log_wait log_text sink_new);
 
 my $DIRS = 0;
 
+
+# a service with a route for each name, at the path of that name, which has
+# these plugins
+sub log_config
+{
+    my ($upstream, %plugins) = @_;
+
+    return {
+        _format_version => '3.0',
+        services => [ {
+            name => 'echo', url => "http://127.0.0.1:$upstream/",
+            routes => [ map { { name => $_, paths => [ "/$_" ],
+                                plugins => $plugins{$_} } }
+                        sort keys %plugins ]
+        } ]
+    };
+}
 
 # a folder that workers of another user may write to
 sub log_dir

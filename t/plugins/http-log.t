@@ -73,15 +73,7 @@ my %plugins = (
 
 my $node = node_start(
     workers => 1, hosts => "127.0.0.1 logs.test\n",
-    config => {
-        _format_version => '3.0',
-        services => [ {
-            name => 'echo', url => "http://127.0.0.1:$upstream/",
-            routes => [ map { { name => $_, paths => [ "/$_" ],
-                                plugins => $plugins{$_} } }
-                        sort keys %plugins ]
-        } ]
-    });
+    config => log_config($upstream, %plugins));
 
 # a request a record
 $node->get('/plain');

@@ -33,15 +33,7 @@ my %plugins = (
 
 my $node = node_start(
     workers => 2, env => { KONG_NGINX_HTTP_KONG_SYSLOG => $sink->{path} },
-    config => {
-        _format_version => '3.0',
-        services => [ {
-            name => 'echo', url => "http://127.0.0.1:$upstream/",
-            routes => [ map { { name => $_, paths => [ "/$_" ],
-                                plugins => $plugins{$_} } }
-                        sort keys %plugins ]
-        } ]
-    });
+    config => log_config($upstream, %plugins));
 
 my $n = 0;
 

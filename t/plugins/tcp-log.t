@@ -59,15 +59,7 @@ my %plugins = (
 
 my $node = node_start(
     workers => 4, hosts => "127.0.0.1 logs.test\n",
-    config => {
-        _format_version => '3.0',
-        services => [ {
-            name => 'echo', url => "http://127.0.0.1:$upstream/",
-            routes => [ map { { name => $_, paths => [ "/$_" ],
-                                plugins => $plugins{$_} } }
-                        sort keys %plugins ]
-        } ]
-    });
+    config => log_config($upstream, %plugins));
 
 $node->get('/plain/1?a=1');
 my ($r) = $sink->wait(1);
